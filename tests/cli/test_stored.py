@@ -8,7 +8,7 @@ import pytest
 import tuner
 from tests.cli.program import Tune
 from tuner.cli.show import endings, spread
-from tuner.core.trial import TrialRecord, TrialState
+from tuner.core.trial import DIVERGENCE, TrialRecord, TrialState
 
 
 def test_list_is_empty_before_the_first_study(tune: Tune, folder: Path) -> None:
@@ -142,8 +142,16 @@ def test_endings_are_counted_by_their_cause() -> None:
         TrialRecord(1, {}, TrialState.STOPPED, rule="pruner", reason="a"),
         TrialRecord(2, {}, TrialState.STOPPED, rule="pruner", reason="b"),
         TrialRecord(3, {}, TrialState.FAILED, reason="boom"),
+        TrialRecord(4, {}, TrialState.STOPPED, rule="patience", conclusive=True),
+        TrialRecord(5, {}, TrialState.STOPPED, rule=DIVERGENCE),
     ]
-    assert dict(endings(records)) == {"stopped early by pruner": 2, "finished": 1, "failed: boom": 1}
+    assert dict(endings(records)) == {
+        "cut short by pruner": 2,
+        "finished": 1,
+        "failed: boom": 1,
+        "stopped early by patience": 1,
+        "diverged": 1,
+    }
 
 
 @pytest.mark.parametrize(("length", "most"), [(0, 12), (5, 12), (12, 12), (13, 12), (100, 12)])

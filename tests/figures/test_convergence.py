@@ -26,7 +26,7 @@ def test_more_is_better_where_the_objective_says_so() -> None:
 def test_trials_that_were_cut_short_stand_apart_and_make_no_step() -> None:
     found = data(frame(losses(3.0, 1.0, 2.0), {1: CUT}))
     assert found.best_so_far.y.tolist() == [3.0, 2.0, 2.0]
-    assert found.points.kind.tolist() == ["finished", "stopped early", "finished"]
+    assert found.points.kind.tolist() == ["finished", "cut short", "finished"]
 
 
 def test_the_default_configuration_is_trial_zero() -> None:

@@ -254,7 +254,7 @@ def test_options_that_a_figure_has_not_are_named_all_at_once() -> None:
     with pytest.raises(SpecError) as caught:
         figures.settings(figures.find("convergence"), frame(losses(1.0)), {"axes": "epochs", "axis": "epoch"})
     assert caught.value.faults == (
-        "convergence: unknown option 'axes'; known: axis, log; did you mean 'axis'?",
+        "convergence: unknown option 'axes'; known: axis, log, what; did you mean 'axis'?",
         "convergence: axis: unknown choice 'epoch'; known: epochs, seconds, trials; did you mean 'epochs'?",
     )
 
@@ -268,7 +268,8 @@ def test_parameters_come_with_the_most_important_as_default() -> None:
     made = study()
     options = {option.name: option for option in figures.find("contour").options(made)}
     assert (options["across"].default, options["upward"].default) == ("optimizer", "rate")
-    assert figures.find("gap_parameters").options(made)[0].default[0] == "layers"
+    gap = {option.name: option for option in figures.find("gap_parameters").options(made)}
+    assert gap["parameters"].default[0] == "layers"
 
 
 def test_a_figure_of_ones_own_is_found_in_a_file(tmp_path: Path) -> None:

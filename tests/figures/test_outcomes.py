@@ -26,10 +26,10 @@ def study() -> Frame:
 def test_every_trial_has_one_outcome() -> None:
     assert outcomes(study()).tolist() == [
         "finished",
-        "stopped: pruner",
+        "cut short by pruner",
         "diverged",
         "failed",
-        "stopped: pruner",
+        "cut short by pruner",
         "running",
         "finished",
         "finished",
@@ -40,10 +40,10 @@ def test_every_trial_has_one_outcome() -> None:
 def test_outcomes_are_counted_in_all_and_by_choice() -> None:
     found = data(study(), "optimizer")
     counts = dict(zip(found.labels, found.count.tolist(), strict=True))
-    assert counts == {"finished": 4, "stopped: pruner": 2, "diverged": 1, "failed": 1, "running": 1}
-    assert found.labels[:2] == ("finished", "stopped: pruner")
+    assert counts == {"finished": 4, "cut short by pruner": 2, "diverged": 1, "failed": 1, "running": 1}
+    assert found.labels[:2] == ("finished", "cut short by pruner")
     by_group = dict(zip(found.labels, found.by_group.tolist(), strict=True))
-    assert by_group["stopped: pruner"] == [0, 2, 0]
+    assert by_group["cut short by pruner"] == [0, 2, 0]
     assert found.by_group.sum() == 9
 
 

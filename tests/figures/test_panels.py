@@ -63,7 +63,7 @@ def test_no_parameter_is_said_in_words() -> None:
     made = frame(losses(1.0))
     assert slices.data(made, ()).panels, "the most important ones where none is named"
     with pytest.raises(NothingToPlot, match="No parameter is chosen"):
-        panels(made, made.trials.value, "value", (), False, True)
+        panels(made, made.trials.value, "value", (), "false", True)
 
 
 def test_one_far_gap_on_either_side_sets_no_axis_and_is_told() -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.figures.parts import frame, losses
+from tests.figures.parts import HOSTILE, frame, losses
 from tuner.core.trial import Objective
-from tuner.figures import LIGHT
+from tuner.figures import LIGHT, safe
 from tuner.figures.parallel import BEST, MOST, data, draw
 
 
@@ -41,3 +41,15 @@ def test_lines_of_one_shade_are_one_trace_with_gaps_and_numbers() -> None:
     (trace,) = draw(found, LIGHT)["data"]
     assert trace["x"] == [0, 1, None, 0, 1, None]
     assert trace["customdata"] == [0, 0, 0, 1, 1, 1]
+
+
+def test_names_of_choices_are_whole_where_there_is_room_else_where_one_points_at_them() -> None:
+    made = frame(losses(1.0, 2.0, 3.0))
+    wide = draw(data(made, ["optimizer"]), LIGHT)["layout"]["annotations"]
+    assert safe(HOSTILE) in [each["text"] for each in wide]
+    assert not [each for each in wide if "hovertext" in each]
+    narrow = draw(data(made, ["optimizer", "rate", "layers", "momentum"]), LIGHT)["layout"]["annotations"]
+    (cut,) = (each for each in narrow if "hovertext" in each)
+    assert cut["hovertext"] == safe(HOSTILE)
+    assert "…" in cut["text"]
+    assert "adam" in [each["text"] for each in narrow]

@@ -28,7 +28,7 @@ def test_rungs_tell_how_many_came_and_how_many_went_on() -> None:
     assert found.reached.tolist() == [6, 4, 2]
     assert found.went_on.tolist() == [4, 2, 0]
     ended = dict(zip(found.labels, found.ended.tolist(), strict=True))
-    assert ended == {"stopped: pruner": [2, 1, 0], "paused": [0, 1, 0], "finished": [0, 0, 2]}
+    assert ended == {"cut short by pruner": [2, 1, 0], "paused": [0, 1, 0], "finished": [0, 0, 2]}
 
 
 def test_at_every_rung_those_who_came_went_on_or_ended() -> None:

@@ -36,7 +36,7 @@ def test_contrast_is_that_of_the_standard() -> None:
 def test_letters_and_marks_of_figures_stand_out(theme: Theme) -> None:
     for hue in (theme.text, theme.muted):
         assert contrast(hue, theme.paper) >= LETTERS
-    for hue in (*theme.hues, *(colour for _, colour in theme.scale)):
+    for hue in (*theme.hues, theme.brown, *(colour for _, colour in theme.scale)):
         assert contrast(hue, theme.paper) >= MARKS, hue
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.figures.parts import frame, losses
+from tests.figures.parts import curve, frame, losses
 from tuner.core.trial import TrialState
 from tuner.figures import LIGHT
 from tuner.figures.timeline import data, draw, fullness, laid
@@ -81,3 +81,33 @@ def test_only_the_last_trials_and_the_selected_are_drawn() -> None:
     found = data(made, last=20)
     assert found.number.tolist() == [3, *range(30, 50)]
     assert found.total == 50
+
+
+def four(seconds: float = 1.0) -> list[Any]:
+    return curve([1.0] * 4, [1.0] * 4, seconds)
+
+
+def test_paused_trials_do_not_train_and_idle_time_is_seen() -> None:
+    pruned = {"state": TrialState.STOPPED, "rule": "pruner", "conclusive": False}
+    # The second is paused at epoch 2 and never goes on; the first waits there while it trains, and longer.
+    facts = {0: times(0, 10), 1: times(2, 10, **pruned), 2: times(10, 14)}
+    found = data(frame({0: four(), 1: four()[:2], 2: four()}, facts))
+    middles = (found.edges[1:] + found.edges[:-1]) / 2
+    assert found.unit == "seconds"
+    for begins, ends, count in ((0, 2, 1), (2, 4, 1), (4, 8, 0), (8, 10, 1)):
+        within = (middles > begins + 0.1) & (middles < ends - 0.1)
+        assert found.filled[within] == pytest.approx(count), (begins, ends)
+    assert found.rows == 2, "bars are as long as before"
+
+
+def test_trials_that_share_the_time_take_longer_than_their_seconds() -> None:
+    pruned = {"state": TrialState.STOPPED, "rule": "pruner", "conclusive": False}
+    # Three side by side train for six seconds, of which each has a third; then three more.
+    facts = {n: times(6 * (n // 3), 12, **pruned) for n in range(6)}
+    found = data(frame({n: four(0.5) for n in range(6)}, facts))
+    assert found.filled == pytest.approx(3.0)
+
+
+def test_trials_without_a_start_are_told() -> None:
+    found = data(frame(losses(1.0, 2.0), {0: times(0, 1), 1: {"state": TrialState.WAITING}}))
+    assert found.missing == "left out: 1 waiting"

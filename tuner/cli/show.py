@@ -13,6 +13,7 @@ import tuner
 from tuner.cli import screen, sparkline
 from tuner.cli.options import JsonOption, NameArgument, StorageOption
 from tuner.core import words
+from tuner.core.endings import stopped_by
 from tuner.core.trial import Origin, Reading, TrialRecord, TrialState
 from tuner.errors import SpecError
 
@@ -112,7 +113,7 @@ def endings(records: Sequence[TrialRecord]) -> list[tuple[str, int]]:
         if record.origin is Origin.IMPORTED:
             return "imported"
         if record.state is TrialState.STOPPED:
-            return f"stopped early by {record.rule}"
+            return stopped_by(record.rule, counts=record.conclusive)
         if record.state is TrialState.FAILED:
             return f"failed: {record.reason}"
         return str(record.state)

@@ -17,15 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from tuner.core import columns, words
 from tuner.core.columns import BEST, READING, Bools, Epochs, Floats, Ints, Texts, Trials, param_columns
+from tuner.core.endings import DIVERGED
 from tuner.core.importances import Importances
 from tuner.core.objectives import DIRECTIONS, Objectives, knee, layers
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.space import SearchSpace
 from tuner.core.spec import falls
 from tuner.core.trial import DIVERGENCE, Objective, Reading, TrialRecord, TrialState
-
-DIVERGED = "diverged"
-"""What a trial is called that `DIVERGENCE` has ended."""
 
 _SIDE = re.compile("^(train|training|val|valid|validation)_")
 """What a number's name has in front that is measured on one of two splits."""

@@ -1,4 +1,4 @@
-"""Contour: the median value over two parameters, as a map of cells.
+"""Contour: the median value, or another number, over two parameters, as a map of cells.
 
 A map of measurements, not of a model: cells without a trial stay empty.
 """
@@ -14,7 +14,8 @@ from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, parameter_option
 from tuner.figures.numbers import colour_ends, listed, spans_decades
-from tuner.figures.points import Points, marks, rings, scattered
+from tuner.figures.points import Points, left_out, marks, rings, scattered
+from tuner.figures.quantities import Quantity, measured_option
 from tuner.figures.scale import Scale
 from tuner.figures.theme import Theme, safe
 
@@ -34,8 +35,9 @@ class Contour:
         count: (R, C) trials.
         best: the best trials and the selected ones.
         metric: what the value is.
-        minimize: whether less of it is better.
+        minimize: whether less of it is better, or nothing says so.
         log: whether colours follow the value's logarithm.
+        missing: what is said of trials that are in no cell.
     """
 
     across: Scale
@@ -48,9 +50,10 @@ class Contour:
     metric: str
     minimize: bool
     log: bool
+    missing: str
 
 
-def data(frame: Frame, across: str = "", upward: str = "") -> Contour:
+def data(frame: Frame, across: str = "", upward: str = "", what: str = "") -> Contour:
     """Medians per cell; ranges are divided evenly on each parameter's own scale."""
     names = frame.ordered_params()
     if len(names) < 2:
@@ -60,19 +63,20 @@ def data(frame: Frame, across: str = "", upward: str = "") -> Contour:
         raise NothingToPlot("Twice the same parameter: choose two different ones.")
     scales = Scale.of(frame, across), Scale.of(frame, upward)
     places = [scale.places(frame) for scale in scales]
-    fine = frame.standing & np.isfinite(places[0]) & np.isfinite(places[1])
+    number = Quantity.of(frame, what)
+    fine = frame.standing & np.isfinite(places[0]) & np.isfinite(places[1]) & np.isfinite(number.values)
     if not fine.any():
         raise NothingToPlot("No trial with both parameters has a value: the map fills in once some have.")
     sizes = [scale.count or _CELLS for scale in scales]
     cells = [scale.cells(place[fine], _CELLS) for scale, place in zip(scales, places, strict=True)]
-    median, count = _medians(cells[1] * sizes[0] + cells[0], frame.trials.value[fine], sizes[0] * sizes[1])
+    median, count = _medians(cells[1] * sizes[0] + cells[0], number.values[fine], sizes[0] * sizes[1])
     # A few values are middles of their cells, a continuum is cut at edges.
     edges = [
         scale.at(np.linspace(0, 1, scale.count or _CELLS + 1)) if scale.count != 1 else np.array([scale.low])
         for scale in scales
     ]
     top = frame.is_selected.copy()
-    top[frame.ranking[:10]] = True
+    top[number.ranked(frame)[:10]] = True
     best, _ = scattered(frame, np.where(top, places[0], np.nan), places[1])
     return Contour(
         across=scales[0],
@@ -82,9 +86,10 @@ def data(frame: Frame, across: str = "", upward: str = "") -> Contour:
         median=median.reshape(sizes[1], sizes[0]),
         count=count.reshape(sizes[1], sizes[0]),
         best=best,
-        metric=frame.label(frame.objective.metric),
-        minimize=frame.objective.minimize,
+        metric=number.label,
+        minimize=number.minimize is not False,
         log=spans_decades(median),
+        missing=left_out(frame, ~fine),
     )
 
 
@@ -131,14 +136,15 @@ def draw(columns: Contour, theme: Theme) -> Drawing:
     marker = {"symbol": "star", "size": 9, "color": theme.text, "line": {"width": 1, "color": theme.paper}}
     template = "trial %{customdata}<extra></extra>"
     stars = marks(columns.best, np.arange(len(columns.best)), "the best trials", marker, template)
-    layout = theme.layout(columns.across.axis(theme), columns.upward.axis(theme))
+    layout = theme.layout(columns.across.axis(theme), columns.upward.axis(theme), columns.missing)
     layout["margin"]["r"] = 104  # the scale of colours
     return {"data": [map_, stars, *rings(columns.best, theme, template)], "layout": layout}
 
 
 def options(frame: Frame) -> Sequence[Option]:
-    """The two parameters."""
+    """Which number, over which two parameters."""
     return (
+        measured_option(frame),
         parameter_option(frame, "across", "across"),
         parameter_option(frame, "upward", "upward", place=1),
     )

@@ -9,9 +9,10 @@ import numpy as np
 
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
-from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
-from tuner.figures.numbers import AXIS_DIGITS, listed, spans_decades, window
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, is_log, scale_option
+from tuner.figures.numbers import AXIS_DIGITS, listed, window
 from tuner.figures.points import Points, hover, of_default, point_traces, scattered
+from tuner.figures.quantities import Quantity, measured_option
 from tuner.figures.theme import Theme
 
 AXES = {"trials": "trial", "epochs": "epochs trained, all trials", "seconds": "seconds since the start"}
@@ -64,36 +65,44 @@ def progress(frame: Frame, axis: str) -> Floats:
     return np.where(np.isfinite(reached), found, np.nan)
 
 
-def best_so_far(frame: Frame, x: Floats, end: float | None = None) -> BestSoFar:
-    """The improvements of the trials that may be the best, in the order of x (N,), up to `end`."""
-    rows = np.flatnonzero(frame.standing & np.isfinite(x))
+def best_so_far(frame: Frame, x: Floats, number: Quantity | None = None) -> BestSoFar:
+    """The improvements of the trials that may be the best, in the order of x (N,).
+
+    Of a number of which nothing says whether less of it is better there are none.
+    """
+    number = number or Quantity.of(frame, "")
+    fine = frame.standing & np.isfinite(x) & np.isfinite(number.values)
+    rows = np.flatnonzero(fine & (number.minimize is not None))
     rows = rows[np.argsort(x[rows], kind="stable")]
-    lowest = np.minimum.accumulate(frame.loss[rows])
+    lowest = np.minimum.accumulate(number.loss[rows])
     steps = rows[np.flatnonzero(np.diff(lowest, prepend=np.inf) < 0)]
     last = steps[-1:]
     finite = x[np.isfinite(x)]
-    stop = finite.max() if end is None and len(finite) else end
+    stop = finite.max() if len(finite) else None
     return BestSoFar(
         x=np.append(x[steps], np.full(len(last), stop)),
-        y=frame.trials.value[np.append(steps, last)],
+        y=number.values[np.append(steps, last)],
         number=frame.trials.number[np.append(steps, last)],
     )
 
 
-def data(frame: Frame, axis: str = "trials", log: bool = False) -> Convergence:
+def data(frame: Frame, axis: str = "trials", log: str = "auto", what: str = "") -> Convergence:
     """Best so far, every trial, and the default's value."""
     if not len(frame.ranking):
         raise NothingToPlot("No trial has a value: this figure fills in once one has.")
     x = progress(frame, axis)
-    value = frame.trials.value
+    number = Quantity.of(frame, what)
+    value, logs = number.values, is_log(log, number.values)
+    if not np.isfinite(value).any():
+        raise NothingToPlot(f"No trial has a {number.label}: this figure fills in once one has.")
     return Convergence(
         points=scattered(frame, x, value)[0],
-        best_so_far=best_so_far(frame, x),
+        best_so_far=best_so_far(frame, x, number),
         default=of_default(frame, value),
         axis=axis,
-        metric=frame.label(frame.objective.metric),
-        log=log,
-        range=window(value, log, frame.objective.minimize),
+        metric=number.label,
+        log=logs,
+        range=window(value, logs, number.minimize),
     )
 
 
@@ -102,18 +111,19 @@ def draw(columns: Convergence, theme: Theme) -> Drawing:
     label = AXES[columns.axis]
     template = hover(label, columns.metric)
     traces = point_traces(columns.points, theme, template)
-    traces.append(
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": "best so far",
-            "x": listed(columns.best_so_far.x, AXIS_DIGITS),
-            "y": listed(columns.best_so_far.y, 6),
-            "customdata": columns.best_so_far.number.tolist(),
-            "line": {"shape": "hv", "color": theme.green, "width": 3},
-            "hovertemplate": template,
-        }
-    )
+    if len(columns.best_so_far.y):
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": "best so far",
+                "x": listed(columns.best_so_far.x, AXIS_DIGITS),
+                "y": listed(columns.best_so_far.y, 6),
+                "customdata": columns.best_so_far.number.tolist(),
+                "line": {"shape": "hv", "color": theme.green, "width": 3},
+                "hovertemplate": template,
+            }
+        )
     y = theme.axis(columns.metric, log=columns.log)
     if columns.range:
         y["range"] = columns.range
@@ -124,12 +134,13 @@ def draw(columns: Convergence, theme: Theme) -> Drawing:
 
 
 def options(frame: Frame) -> Sequence[Option]:
-    """The axis, and whether values stand on a logarithmic one."""
+    """The axis, which number, and its scale."""
     return (
+        measured_option(frame),
         Option(
             "axis", "over", "trials", (("trials", "trials"), ("epochs", "epochs"), ("seconds", "seconds"))
         ),
-        Option("log", "log scale", spans_decades(frame.trials.value)),
+        scale_option(),
     )
 
 

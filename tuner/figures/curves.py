@@ -22,6 +22,7 @@ from tuner.figures.numbers import (
     smoothed,
     thinned,
 )
+from tuner.figures.points import left_out
 from tuner.figures.theme import Theme, faint, safe
 
 MOST_SELECTED = 12
@@ -99,6 +100,7 @@ class CurveLines:
         every: all trials' curves (column, x, y, number), gapped, when asked for.
         log: whether the numbers stand on a logarithmic axis.
         is_from_zero: whether zero is on the axis.
+        missing: what is said of trials without a curve, and of those that are not drawn.
     """
 
     label: str
@@ -108,6 +110,7 @@ class CurveLines:
     every: tuple[tuple[str, Floats, Floats, Ints], ...]
     log: bool
     is_from_zero: bool = False
+    missing: str = ""
 
 
 def quantity(frame: Frame, name: str) -> str:
@@ -203,6 +206,7 @@ def data(
     columns = {name: frame.reading(name) for name in frame.series[what]}
     rows = shown(frame, int(best))
     bands = [] if every else [band(frame, name, values, rows) for name, values in columns.items()]
+    curved = np.any([with_curve(frame, values) for values in columns.values()], axis=0)
     return CurveLines(
         label=quantity(frame, what),
         names=names_of(list(columns)),
@@ -215,16 +219,40 @@ def data(
         and is_log(log, np.concatenate([v[:: max(1, len(v) // 20_000)] for v in columns.values()])),
         # Plotly would show a constant rate of 0.001 in the middle of -1 to 1.
         is_from_zero=what == "learning_rate",
+        missing=untold(frame, curved, rows, _sampled(frame) if every else None),
     )
 
 
-def _all(frame: Frame, name: str, values: Floats) -> tuple[str, Floats, Floats, Ints]:
-    """Every trial's curve, or of many trials an even sample, in one array with gaps."""
+def untold(frame: Frame, curved: Bools, rows: Sequence[int], drawn: Bools | None = None) -> str:
+    """What is said of trials that have neither a line nor a part in a band.
+
+    Args:
+        frame: the study.
+        curved: (N,) which trials have a curve.
+        rows: of those with a line.
+        drawn: (N,) which have a line beside these; None where a band is to hold them.
+    """
+    others = curved.copy()
+    others[list(rows)] = False
+    if drawn is not None:
+        others &= ~drawn
+    few = int(others.sum()) if drawn is not None or others.sum() < FEWEST else 0
+    told = f"not drawn: {words.count(few, 'trial')}" if few else ""
+    return "; ".join(filter(None, [told, left_out(frame, ~curved)]))
+
+
+def _sampled(frame: Frame) -> Bools:
+    """(N,) which trials' curves are drawn where all are asked for; of many trials an even sample."""
     most = max(1, 40_000 // max(1, int(frame.trials.epochs.max(initial=1))))
     filled = np.flatnonzero(np.diff(frame.bounds))
     chosen = np.zeros(len(frame), dtype=bool)
     chosen[filled[:: max(1, -(-len(filled) // most))]] = True
-    rows = np.flatnonzero(chosen[frame.epochs.row])
+    return chosen
+
+
+def _all(frame: Frame, name: str, values: Floats) -> tuple[str, Floats, Floats, Ints]:
+    """The curves of `_sampled` in one array with gaps."""
+    rows = np.flatnonzero(_sampled(frame)[frame.epochs.row])
     trial = frame.epochs.row[rows]
     ends = np.flatnonzero(np.diff(trial)) + 1
     number = np.insert(frame.trials.number[trial], ends, -1)
@@ -254,6 +282,7 @@ def draw(columns: CurveLines, theme: Theme) -> Drawing:
     layout = theme.layout(
         theme.axis("epoch", rangemode="tozero"),
         theme.axis(columns.label, log=columns.log, rangemode="tozero" if columns.is_from_zero else "normal"),
+        columns.missing,
     )
     layout["margin"]["t"] = 62  # a legend of two lines
     return {"data": traces, "layout": layout}

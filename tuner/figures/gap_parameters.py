@@ -9,27 +9,29 @@ from collections.abc import Sequence
 
 from tuner.core.frame import Frame
 from tuner.figures.figure import Figure, Option
+from tuner.figures.gaps import Gap, gap_option
 from tuner.figures.panels import Panels, draw, panel_options, panels
 
 
-def data(frame: Frame, parameters: Sequence[str] = (), log: bool = False) -> Panels:
+def data(frame: Frame, parameters: Sequence[str] = (), log: str = "auto", what: str = "loss") -> Panels:
     """The gap against these parameters; by default those that explain it most."""
     chosen = parameters or frame.ordered_params("gap")[:4]
-    return panels(frame, frame.trials.gap, "gap", chosen, log, minimize=None)
+    gap = Gap.of(frame, what)
+    return panels(frame, gap.at_best(frame), gap.label, chosen, log, minimize=None)
 
 
 def options(frame: Frame) -> Sequence[Option]:
-    """The parameters, and the gap's scale."""
-    return panel_options(frame, frame.trials.gap, "gap")
+    """Of which number the gap is, the parameters, and the gap's scale."""
+    return gap_option(frame), *panel_options(frame, "gap")
 
 
 FIGURE = Figure(
     name="gap_parameters",
     title="Gap by parameter",
     help=(
-        "The gap (validation minus training loss at the best epoch) of every trial against one parameter "
-        "at a time; diamonds are medians with quartiles of trials with a valid value. Where they climb, "
-        "that setting over-fits."
+        "The gap (by how much validation is worse than training at the best epoch) of every trial against "
+        "one parameter at a time; diamonds are medians with quartiles of trials with a valid value. Where "
+        "they climb, that setting over-fits."
     ),
     data=data,
     draw=draw,

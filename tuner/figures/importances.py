@@ -34,6 +34,7 @@ class ImportanceData:
         gap_error: and of `gap`.
         trials: how many trials the values rest on.
         second: each one's share by the second method; None without one.
+        study: how many the study has.
         opinion: whether that agrees on what comes first, in words.
         gap_side: on which side of each the gap is smaller, see `smaller_gap_side`.
     """
@@ -44,6 +45,7 @@ class ImportanceData:
     value_error: tuple[float | None, ...]
     gap_error: tuple[float | None, ...]
     trials: int
+    study: int
     second: tuple[float | None, ...]
     opinion: str
     gap_side: tuple[str, ...]
@@ -88,6 +90,7 @@ def data(frame: Frame) -> ImportanceData:
         value_error=tuple(value.errors.get(name) for name in names),
         gap_error=tuple(gap.errors.get(name) for name in names),
         trials=value.trials or gap.trials,
+        study=len(frame),
         second=tuple(value.second.get(name) for name in names),
         opinion=value.second_opinion,
         gap_side=tuple(smaller_gap_side(frame, name) if gap.get(name) else "" for name in names),
@@ -133,7 +136,9 @@ def draw(columns: ImportanceData, theme: Theme) -> Drawing:
         traces.append(_sides(columns, _BESIDE if len(traces) > 1 else 0.0, theme))
     end = shown_end((*columns.value, *columns.gap), (*columns.value_error, *columns.gap_error))
     x, y = parameter_axes(theme, names, end)
-    told = "; ".join(filter(None, (f"of {words.count(columns.trials, 'trial')}", columns.opinion)))
+    some = f"{columns.trials:,} of " if columns.trials < columns.study else ""
+    amount = f"of {some}{words.count(max(columns.study, columns.trials), 'trial')}"
+    told = "; ".join(filter(None, (amount, columns.opinion)))
     layout = theme.layout(x, y, told, barmode="group", bargap=0.3)
     layout["margin"]["l"] = max(64, 20 + 7 * max(map(len, names)))
     return {"data": traces, "layout": layout}
@@ -147,14 +152,12 @@ def shown_end(shares: Sequence[float | None], errors: Sequence[float | None]) ->
 
 def parameter_axes(theme: Theme, names: Sequence[str], end: float) -> tuple[dict[str, Any], dict[str, Any]]:
     """The axes of shares, up to this end, and of parameters, the first on top."""
-    ticks: dict[str, Any] = {
-        "tickmode": "array",
-        "tickvals": list(range(len(names))),
-        "ticktext": list(names),
-    }
+    places = list(range(len(names)))
     return (
         theme.axis("share explained", tickformat=".0%", range=[0, end]),
-        theme.axis(**ticks, autorange="reversed", showgrid=False),
+        theme.axis(
+            tickmode="array", tickvals=places, ticktext=list(names), autorange="reversed", showgrid=False
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,16 +10,20 @@ from typing import Any
 import numpy as np
 
 from tuner.core.columns import Ints, Texts
-from tuner.core.frame import DIVERGED, Frame
+from tuner.core.endings import COUNTS, CUT_SHORT, DIVERGED, FAILED, stopped_by
+from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, parameter_option
-from tuner.figures.points import FAILED, FINISHED
+from tuner.figures.points import KINDS
 from tuner.figures.scale import Scale
 from tuner.figures.theme import Theme, safe
 
 _BINS = 12
 PATTERNS = {FAILED: "x", DIVERGED: "/"}
 """Hatching, so that colour does not tell it alone."""
+
+_OF_RULES = ("", "\\", ".", "-", "|", "+")
+"""Hatching of the rules whose trials have one colour."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,11 @@ class Outcomes:
 
 
 def outcomes(frame: Frame) -> Texts:
-    """(N,) "finished", "failed", "diverged", "stopped: <rule>", or the trial's state."""
-    found = frame.endings.copy()
+    """(N,) "finished", "failed", "diverged", how a rule stopped the trial, or its state."""
+    found, trials = frame.endings.copy(), frame.trials
     stopped = found == TrialState.STOPPED.value
-    found[stopped] = [f"stopped: {rule or 'unknown rule'}" for rule in frame.trials.rule[stopped]]
+    facts = zip(trials.rule[stopped], trials.conclusive[stopped].tolist(), strict=True)
+    found[stopped] = [stopped_by(rule, counts=counts) for rule, counts in facts]
     return found
 
 
@@ -79,13 +85,13 @@ def _names(scale: Scale) -> tuple[str, ...]:
 def draw(columns: Outcomes, theme: Theme) -> Drawing:
     """Above all trials, below their shares over the parameter."""
     traces = []
-    hues = colours(columns.labels, theme)
+    hues, shapes = colours(columns.labels, theme), patterns(columns.labels)
     total = np.maximum(columns.by_group.sum(axis=0), 1)
     names = [safe(label, 30) for label in columns.labels]
     places = list(range(len(names)))
     for i, (name, count) in enumerate(zip(names, columns.count.tolist(), strict=True)):
         pattern = {
-            "shape": PATTERNS.get(columns.labels[i], ""),
+            "shape": shapes[i],
             "fgcolor": theme.paper,
             "fillmode": "overlay",
             "size": 6,
@@ -138,22 +144,24 @@ def draw(columns: Outcomes, theme: Theme) -> Drawing:
     return {"data": traces, "layout": layout}
 
 
+def ending(label: str) -> str:
+    """Which of `points.KINDS` an outcome belongs to; all rules whose trials' values count make one."""
+    return CUT_SHORT if label.startswith(f"{CUT_SHORT} by ") else label if label in KINDS else COUNTS
+
+
 def colours(labels: Sequence[str], theme: Theme) -> list[str]:
-    """The same colour for the same outcome in every figure; a user's rules share the remaining ones."""
-    fixed = {
-        FINISHED: theme.blue,
-        FAILED: theme.red,
-        DIVERGED: theme.orange,
-        "running": theme.yellow,
-        "waiting": theme.grid,
-        "paused": theme.purple,
-        "stopped: pruner": theme.muted,
-        "stopped: patience": theme.green,
-        "stopped: gap": theme.sky,
-    }
-    spare = (theme.purple, theme.yellow, theme.text)
-    others = [label for label in sorted(labels) if label not in fixed]
-    return [fixed.get(label) or spare[others.index(label) % len(spare)] for label in labels]
+    """The colour of each outcome: that of its ending in every figure."""
+    return [getattr(theme, KINDS[ending(label)][1]) for label in labels]
+
+
+def patterns(labels: Sequence[str]) -> list[str]:
+    """The hatching of each outcome, another one for each of several of one colour."""
+    found, seen = [], Counter[str]()
+    for label in labels:
+        kind = ending(label)
+        found.append(PATTERNS.get(label) or _OF_RULES[seen[kind] % len(_OF_RULES)])
+        seen[kind] += 1
+    return found
 
 
 def options(frame: Frame) -> Sequence[Option]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tuner.core import words
 from tuner.figures.figure import Drawing
 from tuner.figures.numbers import listed
 from tuner.figures.theme import Theme
@@ -19,7 +20,12 @@ HELP = (
 
 
 def path(
-    numbers: Sequence[int], validation: Sequence[float], test: Sequence[float], metric: str, theme: Theme
+    numbers: Sequence[int],
+    validation: Sequence[float],
+    test: Sequence[float],
+    metric: str,
+    theme: Theme,
+    trials: int,
 ) -> Drawing:
     """Two lines over the incumbents.
 
@@ -29,6 +35,7 @@ def path(
         test: (S,) the same measure on the test rows.
         metric: what it is called.
         theme: in which colours.
+        trials: how many the search has.
     """
     lines = (("validation", validation, theme.blue, "solid"), ("test", test, theme.orange, "dash"))
     traces = [
@@ -49,4 +56,6 @@ def path(
         tickvals=list(range(len(numbers))),
         ticktext=["default" if number == 0 else str(number) for number in numbers],
     )
-    return {"data": traces, "layout": theme.layout(x, theme.axis(metric), showlegend=True)}
+    others = words.count(trials - len(numbers), "trial")
+    note = f"left out: {others} that never had the best value so far" if trials > len(numbers) else ""
+    return {"data": traces, "layout": theme.layout(x, theme.axis(metric), note, showlegend=True)}

@@ -12,8 +12,8 @@ from tuner.core import words
 from tuner.core.columns import Floats
 from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
-from tuner.figures.figure import Drawing, NothingToPlot, Option, parameter_option
-from tuner.figures.numbers import Bins, binned, grouped, listed, spans_decades, window
+from tuner.figures.figure import Drawing, NothingToPlot, Option, is_log, parameter_option, scale_option
+from tuner.figures.numbers import Bins, binned, grouped, listed, window
 from tuner.figures.points import MOST, Points, hover, of_default, point_traces, scattered
 from tuner.figures.scale import Scale
 from tuner.figures.theme import Theme, safe
@@ -35,11 +35,13 @@ class Panel:
         points: the trials in which it is active; choices stand a little beside their place.
         trend: medians and quartiles of y, per bin of a number or per choice, over the trials whose
             value stands.
+        inactive: how many trials have a y and the parameter not.
     """
 
     scale: Scale
     points: Points
     trend: Bins
+    inactive: int
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Panels:
 
 
 def panels(
-    frame: Frame, y: Floats, label: str, parameters: Sequence[str], log: bool, minimize: bool | None
+    frame: Frame, y: Floats, label: str, parameters: Sequence[str], log: str, minimize: bool | None
 ) -> Panels:
     """Columns for `y` (N,) against these parameters.
 
@@ -73,7 +75,7 @@ def panels(
         y: `nan` where a trial has none; of those that failed it does not count.
         label: what y is.
         parameters: names; more than `MOST_PANELS` are left out.
-        log: whether y stands on a logarithmic axis.
+        log: how y is shown; see `figure.is_log`.
         minimize: which end of y is the good one and is always seen; None: neither.
 
     Raises:
@@ -91,36 +93,35 @@ def panels(
         raise NothingToPlot("No parameter is chosen: choose one or more above the figure.")
     chosen = parameters[:MOST_PANELS]
     most = max(FEWEST_POINTS, MOST // len(chosen))
-    seen = window(y, log, minimize)
+    logs = is_log(log, y)
+    seen = window(y, logs, minimize)
     return Panels(
         panels=tuple(_panel(frame, y, name, most) for name in chosen),
         label=label,
-        log=log,
+        log=logs,
         range=seen,
-        outside=_beyond(y, seen, log),
+        outside=_beyond(y, seen, logs),
         default=of_default(frame, y),
     )
 
 
-def panel_options(frame: Frame, y: Floats, explains: str) -> Sequence[Option]:
-    """The parameters, at first those that explain y (N,) most, and y's scale."""
-    return (
-        parameter_option(frame, "parameters", "parameters", explains=explains, several=4),
-        Option("log", "log scale", spans_decades(y)),
-    )
+def panel_options(frame: Frame, explains: str) -> Sequence[Option]:
+    """The parameters, at first those that matter most for what they are to explain, and the scale."""
+    return parameter_option(frame, "parameters", "parameters", explains=explains, several=4), scale_option()
 
 
 def _panel(frame: Frame, y: Floats, name: str, most: int) -> Panel:
     scale = Scale.of(frame, name)
     places = scale.places(frame)
-    points, _ = scattered(frame, scale.jittered(places, frame.trials.number), y, most)
+    x = scale.jittered(places, frame.trials.number)
+    points, _ = scattered(frame, x, y, most, x_may_miss=True)
     # A trial that was cut short has a worse value for that reason alone.
     fine = np.isfinite(places) & np.isfinite(y) & frame.standing
     if scale.count:
         trend = grouped(np.unique(places[fine], return_inverse=True)[1], places[fine], y[fine])
     else:
         trend = binned(places[fine], y[fine])
-    return Panel(scale, points, trend)
+    return Panel(scale, points, trend, int((np.isfinite(y) & ~np.isfinite(places)).sum()))
 
 
 def _beyond(y: Floats, seen: list[float] | None, log: bool) -> int:
@@ -165,9 +166,12 @@ def draw(columns: Panels, theme: Theme) -> Drawing:
             y["range"] = columns.range
         axes[f"yaxis{suffix}"] = y
     note = next((panel.points.note for panel in columns.panels if panel.points.note), "")
+    told = [
+        f"{each.scale.name} is not active in {each.inactive:,}" for each in columns.panels if each.inactive
+    ]
     if columns.outside:
-        beyond = f"{words.count(columns.outside, 'trial')} beyond the axis: zoom out to see"
-        note = f"{note}; {beyond}" if note else beyond
+        told.append(f"{words.count(columns.outside, 'trial')} beyond the axis: zoom out to see")
+    note = "; ".join(filter(None, [note, *told]))
     layout = theme.layout(axes.pop("xaxis"), axes.pop("yaxis"), note, **axes)
     if columns.default is not None and rows == 1:
         theme.add_default(layout, columns.default, log=columns.log)

@@ -17,13 +17,16 @@ from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, parameter_option
 from tuner.figures.numbers import listed, spans_decades, thinned
 from tuner.figures.points import left_out, not_drawn
+from tuner.figures.quantities import Quantity, measured_option
 from tuner.figures.scale import Scale
-from tuner.figures.theme import Theme, faint, safe
+from tuner.figures.theme import Theme, faint, safe, shortened
 
 MOST = 240
 BEST = 20
 _SHADES = 6
 _MOST_AXES = 10
+_LETTERS, _SHORTEST = 84, 12
+"""Letters of labels along all axes of a figure on half a page, and of one at least."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,19 @@ class Parallel:
     missing: str
 
 
-def data(frame: Frame, parameters: Sequence[str] = ()) -> Parallel:
+def data(frame: Frame, parameters: Sequence[str] = (), what: str = "") -> Parallel:
     """The best trials, the selected and a sample of the others."""
     if not len(frame.ranking):
         raise NothingToPlot("No trial has a value: lines appear once some have.")
     # Behind those that may be the best, all others with a value: those that were stopped early.
-    valued = np.flatnonzero(np.isfinite(frame.trials.value) & ~np.isin(np.arange(len(frame)), frame.ranking))
-    ranking = np.concatenate([frame.ranking, valued[np.argsort(frame.loss[valued], kind="stable")]])
-    best = min(BEST, len(frame.ranking))
+    number = Quantity.of(frame, what)
+    known = np.isfinite(number.values)
+    if not known.any():
+        raise NothingToPlot(f"No trial has a {number.label}: lines appear once some have.")
+    first = number.ranked(frame)
+    valued = np.flatnonzero(known & ~np.isin(np.arange(len(frame)), first))
+    ranking = np.concatenate([first, valued[np.argsort(number.loss[valued], kind="stable")]])
+    best = min(BEST, len(first))
     names = (parameters or frame.ordered_params()[:7])[: _MOST_AXES - 1]
     keep = frame.is_selected[ranking]
     keep[:best] = True
@@ -79,7 +87,7 @@ def data(frame: Frame, parameters: Sequence[str] = ()) -> Parallel:
         moved = scale.jittered(shares * 0.0, frame.trials.number[drawn])
         # None leaves the plot.
         crossings.append(np.clip(shares + 0.5 * moved / ((scale.high - scale.low) or 1.0), -0.04, 1.04))
-    share, ends = _heights(frame, drawn)
+    share, ends = _heights(number.values[drawn], number.loss[drawn])
     crossings.append(share)
     return Parallel(
         scales=scales,
@@ -89,23 +97,22 @@ def data(frame: Frame, parameters: Sequence[str] = ()) -> Parallel:
         best=best,
         selected=frame.is_selected[drawn],
         values=ends,
-        metric=frame.label(frame.objective.metric),
+        metric=number.label,
         total=len(ranking),
-        missing=left_out(frame, ~np.isfinite(frame.trials.value)),
+        missing=left_out(frame, ~known),
     )
 
 
-def _heights(frame: Frame, rows: Ints) -> tuple[Floats, tuple[float, float]]:
-    """Where the rows' values stand on their axis, 0 to 1, and the values at its ends.
+def _heights(value: Floats, loss: Floats) -> tuple[Floats, tuple[float, float]]:
+    """Where values (P,) stand on their axis, 0 to 1, and the values at its ends.
 
     The worst tenth would press all others together; it stands at the axis' bad end.
     """
-    value = frame.trials.value[rows]
     log = spans_decades(value)
     scaled = np.log10(value) if log else value
-    near = frame.loss[rows] <= np.quantile(frame.loss[rows], 0.9)
+    near = loss <= np.quantile(loss, 0.9)
     low, high = float(scaled[near].min()), float(scaled[near].max())
-    share = np.clip((scaled - low) / (high - low), 0, 1) if high > low else np.full(len(rows), 0.5)
+    share = np.clip((scaled - low) / (high - low), 0, 1) if high > low else np.full(len(value), 0.5)
     return share, (10**low, 10**high) if log else (low, high)
 
 
@@ -128,7 +135,7 @@ def draw(columns: Parallel, theme: Theme) -> Drawing:
         traces.append(_lines(columns, rows, "selected", theme.red, 3, 1))
     labels = []
     for i, scale in enumerate(columns.scales):
-        labels += _labels(scale, i, theme)
+        labels += _labels(scale, i, theme, max(_SHORTEST, _LETTERS // (axes - 1)))
     low, high = columns.values
     labels += [_label(axes - 1, 0, f"{low:.3g}", theme), _label(axes - 1, 1, f"{high:.3g}", theme)]
     note = not_drawn(len(columns.number), columns.total, columns.missing)
@@ -170,12 +177,14 @@ def _lines(
     }
 
 
-def _labels(scale: Scale, axis: int, theme: Theme) -> list[dict[str, Any]]:
+def _labels(scale: Scale, axis: int, theme: Theme, room: int) -> list[dict[str, Any]]:
+    """The ends of a range, or its choices in so many letters; what is cut is whole where one points at it."""
     if not scale.labels:
         return [_label(axis, 0, f"{scale.low:.3g}", theme), _label(axis, 1, f"{scale.high:.3g}", theme)]
     heights = scale.shares(np.arange(len(scale.labels), dtype=float)).tolist()
     return [
-        _label(axis, height, safe(text, 12), theme)
+        _label(axis, height, shortened(text, room), theme)
+        | ({"hovertext": safe(text)} if len(text) > room else {})
         for height, text in zip(heights, scale.labels, strict=True)
     ]
 
@@ -184,7 +193,7 @@ def _label(axis: int, height: float, text: str, theme: Theme) -> dict[str, Any]:
     return {
         "x": axis,
         "y": height,
-        "text": text,
+        "text": safe(text),
         "showarrow": False,
         "xanchor": "left",
         "xshift": 4,
@@ -194,8 +203,8 @@ def _label(axis: int, height: float, text: str, theme: Theme) -> dict[str, Any]:
 
 
 def options(frame: Frame) -> Sequence[Option]:
-    """The parameters."""
-    return (parameter_option(frame, "parameters", "parameters", several=7),)
+    """Which number the lines end at, and the parameters."""
+    return measured_option(frame), parameter_option(frame, "parameters", "parameters", several=7)
 
 
 FIGURE = Figure(

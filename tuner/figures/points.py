@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 
 from tuner.core.columns import Bools, Floats, Ints, Texts
-from tuner.core.frame import DIVERGED, Frame
+from tuner.core.endings import (
+    COUNTS,
+    CUT_SHORT,
+    DIVERGED,
+    FAILED,
+    FINISHED,
+    PAUSED,
+    RUNNING,
+    VIOLATES,
+    WAITING,
+)
+from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
 from tuner.figures.numbers import POINT_DIGITS, listed, thinned
 from tuner.figures.theme import Theme, safe
@@ -17,21 +28,15 @@ from tuner.figures.theme import Theme, safe
 MOST = 300
 """Points drawn of one scatter; more hide one another and take long to send."""
 
-FINISHED, COUNTS, EARLY, RUNNING, FAILED = (
-    "finished",
-    "stopped, value counts",
-    "stopped early",
-    "running",
-    "failed",
-)
-VIOLATES = "breaks a constraint"
 KINDS: Mapping[str, tuple[str, str]] = {
-    EARLY: ("x-thin-open", "muted"),
+    WAITING: ("circle-open-dot", "grid"),
+    CUT_SHORT: ("x-thin-open", "muted"),
     DIVERGED: ("triangle-up-open", "orange"),
     FAILED: ("triangle-down", "red"),
     VIOLATES: ("square-open", "purple"),
-    RUNNING: ("diamond-open", "orange"),
-    COUNTS: ("circle-open", "blue"),
+    PAUSED: ("hourglass-open", "brown"),
+    RUNNING: ("diamond-open", "yellow"),
+    COUNTS: ("circle-open", "sky"),
     FINISHED: ("circle", "blue"),
 }
 """How trials ended, in the order they are drawn: symbol and colour, so that neither tells it alone."""
@@ -49,18 +54,25 @@ def kinds(frame: Frame) -> Texts:
             trials.conclusive,
         ],
         [FAILED, DIVERGED, VIOLATES, FINISHED, COUNTS],
-        np.where(trials.is_(TrialState.STOPPED), EARLY, RUNNING),
+        np.where(trials.is_(TrialState.STOPPED), CUT_SHORT, trials.state.astype(object)),
     )
 
 
-def left_out(frame: Frame, missing: Bools) -> str:
-    """What is said of trials, (N,), that have no place in a figure: ``left out: 2 failed, 1 diverged``."""
-    ends, counts = np.unique(frame.endings[missing].astype(str), return_counts=True)
-    told = [
-        f"{count:,} {end}"
-        + ("" if end in (FAILED, DIVERGED) or not TrialState(end).is_over else " without it")
-        for end, count in zip(ends.tolist(), counts.tolist(), strict=True)
-    ]
+def left_out(frame: Frame, missing: Bools, why: str = "without it") -> str:
+    """What is said of trials that have no place in a figure: ``left out: 2 failed, 1 diverged``.
+
+    Args:
+        frame: the study.
+        missing: (N,) which trials they are.
+        why: why one is missing whose ending does not tell.
+    """
+    ends, counts = np.unique(kinds(frame)[missing].astype(str), return_counts=True)
+    said = {
+        FINISHED: f"{FINISHED} {why}",
+        COUNTS: f"stopped early {why}",
+        VIOLATES: "that break a constraint",
+    }
+    told = [f"{n:,} {said.get(end, end)}" for end, n in zip(ends.tolist(), counts.tolist(), strict=True)]
     return f"left out: {', '.join(told)}" if told else ""
 
 
@@ -101,8 +113,17 @@ class Points:
         return not_drawn(len(self), self.total, self.missing)
 
 
-def scattered(frame: Frame, x: Floats, y: Floats, most: int = MOST) -> tuple[Points, Ints]:
+def scattered(
+    frame: Frame, x: Floats, y: Floats, most: int = MOST, *, x_may_miss: bool = False
+) -> tuple[Points, Ints]:
     """The trials with finite x (N,) and y (N,), thinned.
+
+    Args:
+        frame: the study.
+        x: where they stand from left to right.
+        y: where they stand from bottom to top.
+        most: more are thinned.
+        x_may_miss: whether nothing is said of trials that have a y alone.
 
     Returns:
         The points, and the rows of their trials.
@@ -119,7 +140,7 @@ def scattered(frame: Frame, x: Floats, y: Floats, most: int = MOST) -> tuple[Poi
             kind=kinds(frame)[drawn],
             selected=frame.is_selected[drawn],
             total=len(rows),
-            missing=left_out(frame, ~np.isfinite(y)),
+            missing=left_out(frame, ~np.isfinite(y) if x_may_miss else ~(np.isfinite(x) & np.isfinite(y))),
         ),
         drawn,
     )

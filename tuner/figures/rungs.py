@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuner.core.columns import Ints
+from tuner.core.endings import WENT_ON
 from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
 from tuner.figures.figure import Drawing, Figure, NothingToPlot
-from tuner.figures.outcomes import colours, outcomes
+from tuner.figures.outcomes import colours, outcomes, patterns
+from tuner.figures.points import left_out
 from tuner.figures.theme import Theme, safe
 
 MOST = 12
-WENT_ON = "went on"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class RungCounts:
         labels: (L,) how the others ended, the most frequent first.
         ended: (L, R) trials.
         total: at how many different epochs trials were stopped or paused.
+        missing: what is said of trials that ended before the first rung.
     """
 
     epoch: Ints
@@ -36,6 +38,7 @@ class RungCounts:
     labels: tuple[str, ...]
     ended: Ints
     total: int
+    missing: str
 
 
 def data(frame: Frame) -> RungCounts:
@@ -69,16 +72,19 @@ def data(frame: Frame) -> RungCounts:
         labels=tuple(labels[order].tolist()),
         ended=ended[order],
         total=len(epochs),
+        missing=left_out(frame, trials.epochs < rungs[0], "before the first of these epochs"),
     )
 
 
 def draw(columns: RungCounts, theme: Theme) -> Drawing:
     """A bar per rung, as high as trials reached it, divided by how they went on."""
     places = list(range(len(columns.epoch)))
-    parts = [(WENT_ON, columns.went_on, theme.green)]
-    parts += zip(columns.labels, columns.ended, colours(columns.labels, theme), strict=True)
+    parts = [(WENT_ON, columns.went_on, theme.green, "")]
+    hues, shapes = colours(columns.labels, theme), patterns(columns.labels)
+    parts += zip(columns.labels, columns.ended, hues, shapes, strict=True)
     traces = []
-    for label, count, hue in parts:
+    for label, count, hue, shape in parts:
+        pattern = {"shape": shape, "fgcolor": theme.paper, "fillmode": "overlay", "size": 6}
         name = safe(label, 30)
         shares = count / np.maximum(columns.reached, 1)
         traces.append(
@@ -89,7 +95,7 @@ def draw(columns: RungCounts, theme: Theme) -> Drawing:
                 "y": count.tolist(),
                 "text": [f"{share:.0%}" for share in shares.tolist()],
                 "textposition": "none",
-                "marker": {"color": hue, "opacity": 0.9},
+                "marker": {"color": hue, "opacity": 0.9, "pattern": pattern},
                 "hovertemplate": f"{name}: %{{y}} trials, %{{text}} of those that reached it<extra></extra>",
             }
         )
@@ -97,6 +103,7 @@ def draw(columns: RungCounts, theme: Theme) -> Drawing:
     x = theme.axis("epoch", tickmode="array", tickvals=places, ticktext=ticks, showgrid=False)
     few = columns.total > MOST
     note = f"the {MOST} of {columns.total} epochs at which most trials left" if few else ""
+    note = "; ".join(filter(None, [note, columns.missing]))
     y = theme.axis("trials that reached it")
     return {"data": traces, "layout": theme.layout(x, y, note, barmode="stack", bargap=0.2)}
 
@@ -105,8 +112,8 @@ FIGURE = Figure(
     name="rungs",
     title="Rungs",
     help=(
-        "Each bar is an epoch at which trials are judged: how many reached it, how many went on, and how the "
-        "others ended. Good is a steep staircase: little time spent on trials that lose."
+        "Each bar is an epoch at which trials are judged: how many reached it, how many trained on, and how "
+        "the others ended. Good is a steep staircase: little time spent on trials that lose."
     ),
     data=data,
     draw=draw,

@@ -1,4 +1,4 @@
-"""Slices: every trial's value against each parameter, with the median's course."""
+"""Slices: every trial's value, or another number, against each parameter, with the median's course."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from collections.abc import Sequence
 from tuner.core.frame import Frame
 from tuner.figures.figure import Figure, Option
 from tuner.figures.panels import Panels, draw, panel_options, panels
+from tuner.figures.quantities import Quantity, measured_option
 
 
-def data(frame: Frame, parameters: Sequence[str] = (), log: bool = False) -> Panels:
-    """The value against these parameters; the most important ones where none is named."""
-    chosen, label = parameters or frame.ordered_params()[:4], frame.label(frame.objective.metric)
-    return panels(frame, frame.trials.value, label, chosen, log, frame.objective.minimize)
+def data(frame: Frame, parameters: Sequence[str] = (), log: str = "auto", what: str = "") -> Panels:
+    """A number of the trials against these parameters; the most important ones where none is named."""
+    chosen, number = parameters or frame.ordered_params()[:4], Quantity.of(frame, what)
+    return panels(frame, number.values, number.label, chosen, log, number.minimize)
 
 
 def options(frame: Frame) -> Sequence[Option]:
-    """The parameters, and the scale of values."""
-    return panel_options(frame, frame.trials.value, "value")
+    """Which number, the parameters, and the number's scale."""
+    return measured_option(frame), *panel_options(frame, "value")
 
 
 FIGURE = Figure(
     name="slices",
     title="Slices",
     help=(
-        "The value of every trial against one parameter at a time; diamonds are medians with quartiles of "
-        "trials with a valid value. "
+        "The value of every trial, or another number of it, against one parameter at a time; diamonds are "
+        "medians with quartiles of trials with a valid value. "
         "A clear valley or slope shows where to search; an optimum at the edge of a range says that the "
         "range is too narrow."
     ),

@@ -70,6 +70,7 @@ class Theme:
     purple: str
     sky: str
     yellow: str
+    brown: str
     scale: tuple[tuple[float, str], ...]
 
     @property
@@ -226,6 +227,7 @@ LIGHT = Theme(
     purple="#b05a90",
     sky="#2f93cf",
     yellow="#8a7f00",
+    brown="#7d5233",
     scale=_part(0.0, 0.58),
 )
 DARK = Theme(
@@ -241,6 +243,7 @@ DARK = Theme(
     purple="#dd94bd",
     sky="#9fd3f2",
     yellow="#f0e442",
+    brown="#c69a6d",
     scale=_part(0.36, 1.0),
 )
 THEMES = {theme.name: theme for theme in (LIGHT, DARK)}

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.columns import Bools, Floats, Ints, Texts
+from tuner.core.endings import FINISHED
 from tuner.core.frame import Frame
+from tuner.figures import training_spans
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
 from tuner.figures.numbers import listed
-from tuner.figures.points import FINISHED, KINDS, kinds
+from tuner.figures.points import KINDS, kinds, left_out
 from tuner.figures.theme import Theme, safe
 
 _BUCKETS = 150
@@ -38,7 +40,8 @@ class Timeline:
         reason: (P,) why it ended, and how often it was interrupted, in words.
         selected: (P,) whether it is brought out.
         edges: (B + 1,) of the time's buckets, over all trials.
-        filled: (B,) how many trials were open at once in each, on average; paused ones are.
+        filled: (B,) how many trials trained at once in each, on average; see `training_spans`.
+        missing: what is said of trials that have not started.
         rows: how many were open at once at most.
         unit: of all times.
         total: how many trials have started.
@@ -53,6 +56,7 @@ class Timeline:
     selected: Bools
     edges: Floats
     filled: Floats
+    missing: str
     rows: int
     unit: str
     total: int
@@ -100,6 +104,7 @@ def data(frame: Frame, last: float = 300) -> Timeline:
     end = np.maximum(end, start)
     span = now - start[0]
     _, second, unit = next(each for each in _UNITS if span >= each[0])
+    begins, ends = ((each - start[0]) / second for each in training_spans.spans(frame, order, start, end))
     start, end = (start - start[0]) / second, (end - start[0]) / second
     rows = laid(start, end)
     edges = np.linspace(0, end.max() or 1.0, _BUCKETS + 1)
@@ -116,7 +121,8 @@ def data(frame: Frame, last: float = 300) -> Timeline:
         reason=tuple(_reason(frame, row) for row in drawn.tolist()),
         selected=frame.is_selected[drawn],
         edges=edges,
-        filled=fullness(start, end, edges),
+        filled=fullness(np.sort(begins), np.sort(ends), edges),
+        missing=left_out(frame, ~np.isfinite(trials.started_at), "without a time"),
         rows=int(rows.max()) + 1,
         unit=unit,
         total=len(order),
@@ -132,7 +138,7 @@ def _reason(frame: Frame, row: int) -> str:
 
 
 def draw(columns: Timeline, theme: Theme) -> Drawing:
-    """Bars in rows, marked at their end; below, how many were open at once."""
+    """Bars in rows, marked at their end; below, how many trained at once."""
     traces: list[dict[str, Any]] = []
     for kind, (symbol, colour) in KINDS.items():
         rows = np.flatnonzero((columns.kind == kind) & ~columns.selected)
@@ -146,13 +152,13 @@ def draw(columns: Timeline, theme: Theme) -> Drawing:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": "trials open at once",
+            "name": "trials that trained at once",
             "x": listed(middles),
             "y": listed(columns.filled, 3),
             "yaxis": "y2",
             "fill": "tozeroy",
             "line": {"color": theme.green, "width": 1.5, "shape": "hvh"},
-            "hovertemplate": "%{y} trials open at once<extra></extra>",
+            "hovertemplate": "%{y} trials trained at once<extra></extra>",
         }
     )
     note, x = "", theme.axis(f"{columns.unit} since the first trial began", anchor="y2")
@@ -161,13 +167,15 @@ def draw(columns: Timeline, theme: Theme) -> Drawing:
         x["range"] = listed(
             [columns.start[~columns.selected].min(initial=columns.end.max()), columns.end.max()]
         )
+    note = "; ".join(filter(None, [note, columns.missing]))
+    most = max(float(columns.filled.max(initial=0.0)), 1.0)
     layout = theme.layout(
         x,
         theme.axis(
             "rows", domain=[0.34, 1], range=[columns.rows - 0.4, -0.6], showticklabels=False, showgrid=False
         ),
         note,
-        yaxis2=theme.axis("open at once", domain=[0, 0.24], range=[0, columns.rows * 1.05]),
+        yaxis2=theme.axis("at once", domain=[0, 0.24], range=[0, most * 1.05]),
     )
     return {"data": traces, "layout": layout}
 
@@ -212,9 +220,9 @@ FIGURE = Figure(
     name="timeline",
     title="Timeline",
     help=(
-        "Each bar is a trial from its start to its end; point at its tip to see why it ended. Below is the "
-        "number of trials open at once. A pruner that pauses trials keeps many open; without one, dips are "
-        "time in which the machine waited."
+        "Each bar is a trial from its start to its end, pauses included; point at its tip to see why it "
+        "ended. Below is how many trained at once, paused ones left out; when they paused is estimated from "
+        "their epochs' seconds. Dips are time in which the machine waited."
     ),
     data=data,
     draw=draw,

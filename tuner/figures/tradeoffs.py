@@ -13,14 +13,8 @@ from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
 from tuner.figures.numbers import listed, spans_decades, window
 from tuner.figures.points import Points, hover, point_traces, scattered
+from tuner.figures.quantities import COSTS
 from tuner.figures.theme import Theme
-
-COSTS = {
-    "gap": "gap at the best epoch",
-    "seconds": "seconds of training",
-    "epochs": "epochs trained",
-}
-"""What a good value may cost beside what was measured; less of each is better."""
 
 
 @dataclass(frozen=True)

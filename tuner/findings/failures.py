@@ -9,7 +9,7 @@ import numpy as np
 
 from tuner.core import words
 from tuner.core.columns import Bools
-from tuner.core.frame import DIVERGED
+from tuner.core.endings import DIVERGED
 from tuner.core.space import Choice
 from tuner.core.trial import TrialState
 from tuner.findings.evidence import Evidence, values_of

@@ -114,7 +114,8 @@ def _confirmed(verdict: Verdict) -> Markup:
     if steps:
         columns = ([s.number for s in steps], [s.validation for s in steps], [s.test for s in steps])
         light, dark = (
-            overtuning.path(*columns, found.metric, theme) for theme in (figures.LIGHT, figures.DARK)
+            overtuning.path(*columns, found.metric, theme, verdict.trials)
+            for theme in (figures.LIGHT, figures.DARK)
         )
         drawn = Markup(figures.figure_html(light, dark))
         said = element("p", overtuning.HELP, class_="quiet")

@@ -17,7 +17,7 @@ from dash.development.base_component import Component
 
 from tuner.core import words
 from tuner.core.budget import AMOUNTS, Budget, StudyState
-from tuner.core.frame import DIVERGED
+from tuner.core.endings import DIVERGED
 from tuner.figures import Frame
 from tuner.findings import Finding
 from tuner.judging.sentences import short
