@@ -13,9 +13,10 @@ import numpy as np
 from tuner.core import words
 from tuner.core.frame import Frame
 from tuner.figures.compare import DASHES, left_out_of, places_of
-from tuner.figures.curves import Band, band, with_curve
+from tuner.figures.curves import Band, band
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, is_log, scale_option
 from tuner.figures.numbers import listed
+from tuner.figures.points import with_curve
 from tuner.figures.theme import Theme, faint, safe
 
 

@@ -22,15 +22,13 @@ from tuner.figures.numbers import (
     smoothed,
     thinned,
 )
-from tuner.figures.points import left_out
+from tuner.figures.points import FEWEST, untold, with_curve
 from tuner.figures.theme import Theme, faint, safe
 
 MOST_SELECTED = 12
 MOST_POINTS = 300
 """Points drawn of one line; see the measurements of decimation: the extremes always stay."""
 SHARES = (0.1, 0.5, 0.9)
-FEWEST = 3
-"""So many other trials make a band."""
 MOST_IN_BAND = 10_000
 """Of more trials, an even sample makes the band: its percentiles are within half a percent of theirs."""
 
@@ -165,11 +163,6 @@ def line(frame: Frame, row: int, column: str, values: Floats, smoothing: float =
     )
 
 
-def with_curve(frame: Frame, values: Floats) -> Bools:
-    """(N,) which trials have some of these values (E,)."""
-    return np.bincount(frame.epochs.row[np.isfinite(values)], minlength=len(frame)) > 0
-
-
 def band(
     frame: Frame, column: str, values: Floats, without: Sequence[int], fewest: int = FEWEST
 ) -> Band | None:
@@ -221,24 +214,6 @@ def data(
         is_from_zero=what == "learning_rate",
         missing=untold(frame, curved, rows, _sampled(frame) if every else None),
     )
-
-
-def untold(frame: Frame, curved: Bools, rows: Sequence[int], drawn: Bools | None = None) -> str:
-    """What is said of trials that have neither a line nor a part in a band.
-
-    Args:
-        frame: the study.
-        curved: (N,) which trials have a curve.
-        rows: of those with a line.
-        drawn: (N,) which have a line beside these; None where a band is to hold them.
-    """
-    others = curved.copy()
-    others[list(rows)] = False
-    if drawn is not None:
-        others &= ~drawn
-    few = int(others.sum()) if drawn is not None or others.sum() < FEWEST else 0
-    told = f"not drawn: {words.count(few, 'trial')}" if few else ""
-    return "; ".join(filter(None, [told, left_out(frame, ~curved)]))
 
 
 def _sampled(frame: Frame) -> Bools:

@@ -13,10 +13,11 @@ import numpy as np
 from tuner.core import overfitting
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
-from tuner.figures.curves import Band, Line, band, band_traces, line, line_traces, shown, untold, with_curve
+from tuner.figures.curves import Band, Line, band, band_traces, line, line_traces, shown
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
-from tuner.figures.gaps import Gap, gap_option
+from tuner.figures.gaps import SidedGap, gap_option
 from tuner.figures.numbers import listed
+from tuner.figures.points import untold, with_curve
 from tuner.figures.theme import Theme
 
 _BARS = 60
@@ -52,7 +53,7 @@ class GapEpochs:
 def onsets(frame: Frame, what: str = "loss") -> Ints:
     """(N,) the epoch at which each trial's over-fitting begins, see `core.overfitting`; 0 for none."""
     epochs = frame.epochs
-    train, val = Gap.of(frame, what).readings(frame)
+    train, val = SidedGap.of(frame, what).readings(frame)
     at, _ = overfitting.onsets(val, train, np.diff(frame.bounds))
     found = np.zeros(len(frame), dtype=np.int64)
     turned = at >= 0
@@ -62,7 +63,7 @@ def onsets(frame: Frame, what: str = "loss") -> Ints:
 
 def data(frame: Frame, best: float = 4, what: str = "loss") -> GapEpochs:
     """The gap's lines and band, and where over-fitting sets in over all trials."""
-    kind = Gap.of(frame, what)
+    kind = SidedGap.of(frame, what)
     train, val = kind.readings(frame)
     gap = val - train
     curved = with_curve(frame, gap)

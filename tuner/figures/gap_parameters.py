@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from tuner.core.frame import Frame
 from tuner.figures.figure import Figure, Option
-from tuner.figures.gaps import Gap, gap_option
+from tuner.figures.gaps import SidedGap, gap_option
 from tuner.figures.panels import Panels, draw, panel_options, panels
 
 
 def data(frame: Frame, parameters: Sequence[str] = (), log: str = "auto", what: str = "loss") -> Panels:
     """The gap against these parameters; by default those that explain it most."""
     chosen = parameters or frame.ordered_params("gap")[:4]
-    gap = Gap.of(frame, what)
+    gap = SidedGap.of(frame, what)
     return panels(frame, gap.at_best(frame), gap.label, chosen, log, minimize=None)
 
 

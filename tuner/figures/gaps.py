@@ -13,7 +13,7 @@ from tuner.figures.figure import NothingToPlot, Option
 
 
 @dataclass(frozen=True)
-class Gap:
+class SidedGap:
     """A number's two sides.
 
     Attributes:
@@ -27,7 +27,7 @@ class Gap:
     sign: int
 
     @classmethod
-    def of(cls, frame: Frame, what: str) -> Gap:
+    def of(cls, frame: Frame, what: str) -> SidedGap:
         """The gap of one of `Frame.sides`.
 
         Raises:

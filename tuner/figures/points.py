@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.columns import Bools, Floats, Ints, Texts
 from tuner.core.endings import (
     COUNTS,
@@ -27,6 +28,9 @@ from tuner.figures.theme import Theme, safe
 
 MOST = 300
 """Points drawn of one scatter; more hide one another and take long to send."""
+
+FEWEST = 3
+"""So many other trials make a band."""
 
 KINDS: Mapping[str, tuple[str, str]] = {
     WAITING: ("circle-open-dot", "grid"),
@@ -74,6 +78,29 @@ def left_out(frame: Frame, missing: Bools, why: str = "without it") -> str:
     }
     told = [f"{n:,} {said.get(end, end)}" for end, n in zip(ends.tolist(), counts.tolist(), strict=True)]
     return f"left out: {', '.join(told)}" if told else ""
+
+
+def with_curve(frame: Frame, values: Floats) -> Bools:
+    """(N,) which trials have some of these values (E,)."""
+    return np.bincount(frame.epochs.row[np.isfinite(values)], minlength=len(frame)) > 0
+
+
+def untold(frame: Frame, curved: Bools, rows: Sequence[int], drawn: Bools | None = None) -> str:
+    """What is said of trials that have neither a line nor a part in a band.
+
+    Args:
+        frame: the study.
+        curved: (N,) which trials have a curve.
+        rows: of those with a line.
+        drawn: (N,) which have a line beside these; None where a band is to hold them.
+    """
+    others = curved.copy()
+    others[list(rows)] = False
+    if drawn is not None:
+        others &= ~drawn
+    few = int(others.sum()) if drawn is not None or others.sum() < FEWEST else 0
+    told = f"not drawn: {words.count(few, 'trial')}" if few else ""
+    return "; ".join(filter(None, [told, left_out(frame, ~curved)]))
 
 
 def not_drawn(drawn: int, total: int, missing: str) -> str:
