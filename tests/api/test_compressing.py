@@ -71,6 +71,15 @@ def test_compression_is_a_study_from_the_searchs_own_model_on_the_same_rows(plac
     assert given[1]["pruned"] == 0.5
 
 
+def test_limit_on_what_one_runtime_has_measured_needs_not_name_it(place: str) -> None:
+    study = compressed(place)
+    assert (
+        study.best_within({"latency_ms": 1e3}).number == study.best_within({"latency_ms[onnx]": 1e3}).number
+    )
+    with pytest.raises(TrialError, match=r"no trial has size_bytes\[onnx\] of at most 1; raise the limit"):
+        study.best_within({"size_bytes": 1})
+
+
 def test_margin_is_tested_on_the_locked_rows_and_told(place: str) -> None:
     study = compressed(place)
     found = study.confirmation

@@ -6,7 +6,7 @@ Used wherever one trial is called better than another. Holds the `[objective]` s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -292,3 +292,12 @@ def _valued(records: Sequence[TrialRecord]) -> list[TrialRecord]:
 def _known(objective: Objective, best: Reading | None) -> float:
     value = math.nan if best is None else objective.of(best)
     return value if not math.isnan(value) else math.inf if objective.minimize else -math.inf
+
+
+def whole_names(limits: Mapping[str, float], measured: Collection[str]) -> dict[str, float]:
+    """Limits by the names of what was measured, where that of the one runtime is left out, as in latency_ms."""
+    alike = {key: [name for name in measured if name.startswith(f"{key}[")] for key in limits}
+    return {
+        alike[key][0] if key not in measured and len(alike[key]) == 1 else key: limit
+        for key, limit in limits.items()
+    }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tuner.core import words
 from tuner.core.markup import Markup, table
+from tuner.core.objectives import whole_names
 from tuner.core.space import is_same
 from tuner.core.trial import Origin, Params, TrialRecord, TrialState
 from tuner.judging.intervals import Interval
@@ -126,6 +127,7 @@ def within(study: Study, limits: Mapping[str, float]) -> str:
     Raises:
         TrialError: see `Study.best_within`.
     """
+    limits = whole_names(limits, study.frame.measured)
     view = study.best_within(limits)
     names = dict.fromkeys((*study.spec.objectives().names, *limits))
     has = ", ".join(f"{words.metric(name)} {readings([view], name)[0]}" for name in names)

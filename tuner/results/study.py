@@ -19,6 +19,7 @@ from tuner.core import words
 from tuner.core.baseline import Baseline
 from tuner.core.frame import Frame
 from tuner.core.importances import Importances
+from tuner.core.objectives import whole_names
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import TrialError
@@ -196,14 +197,17 @@ class Study:
 
         Args:
             limits: what each number may be at most, e.g. ``{"latency_ms": 0.1}``; any that trials measured.
+                Of a number that was measured in one runtime alone the runtime's name may be left out.
 
         Raises:
             TrialError: every trial exceeds one, or a number was not measured.
         """
+        measured = self.frame.measured
+        limits = whole_names(limits, measured)
         record = self.spec.objectives().best_within(self.records, limits)
         if record is None:
             told = words.listed([f"{name} of at most {limit:g}" for name, limit in limits.items()])
-            known = ", ".join(self.frame.measured)
+            known = ", ".join(measured)
             raise TrialError(f"'{self.name}': no trial has {told}; raise the limit; measured are: {known}")
         return TrialView(self, record)
 
