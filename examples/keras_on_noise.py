@@ -45,7 +45,10 @@ def fit(model, loss, params, context):
 if __name__ == "__main__":
     random = np.random.default_rng(0)
     space = {"units": tuner.Int(4, 128, default=10, log=True), "rate": tuner.Float(1e-4, 0.1, log=True)}
-    for trainer, shape, classes in ((images, (28, 28, 1), 10), (rows, (8,), 2)):
-        data = random.normal(size=(600, *shape)).astype("float32"), random.integers(classes, size=600)
-        study = tuner.start(trainer=trainer, space=space, data=data, trials=3, settings={"trainer.epochs": 3})
-        print(study.findings())
+    kinds = ((images, (28, 28, 1), 10, "cross_entropy"), (rows, (8,), 2, "binary_cross_entropy"))
+    for trainer, shape, classes, loss in kinds:
+        data = random.normal(size=(1000, *shape)).astype("float32"), random.integers(classes, size=1000)
+        # It is said of three trials that train to their end, and beside a constant prediction's loss.
+        settings = {"trainer.loss": loss, "trainer.epochs": 3, "search.pruner": "none"}
+        study = tuner.start(trainer=trainer, space=space, data=data, trials=3, settings=settings)
+        print(*(finding.sentence for finding in study.findings()), sep="\n")

@@ -9,10 +9,10 @@ from tuner.integrations.catboost import CatBoostReport
 
 def train(params, context):
     split, validation = context.data.train, context.data.validation
-    model = catboost.CatBoostClassifier(
-        iterations=context.epochs, thread_count=1, verbose=False, allow_writing_files=False, **params
-    )
-    model.fit(split.x, split.y, eval_set=(validation.x, validation.y), callbacks=[CatBoostReport(context)])
+    quiet = {"thread_count": 1, "verbose": False, "allow_writing_files": False}
+    model = catboost.CatBoostClassifier(iterations=context.epochs, **quiet, **params)  # 1
+    held_out, report = (validation.x, validation.y), CatBoostReport(context)  # 2
+    model.fit(split.x, split.y, eval_set=held_out, callbacks=[report])  # 3
 
 
 if __name__ == "__main__":

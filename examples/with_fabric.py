@@ -32,9 +32,7 @@ def parts(params, context):
 
 
 def loop(net, optimizer, rows, backward, context):
-    if state := context.resume():
-        net.load_state_dict(state["net"])
-        optimizer.load_state_dict(state["optimizer"])
+    state = context.restore(net=net, optimizer=optimizer)  # 1
     while True:
         for x, y in rows:
             optimizer.zero_grad()
@@ -43,8 +41,7 @@ def loop(net, optimizer, rows, backward, context):
         with torch.no_grad():
             pairs = [tensors(context.data.train), tensors(context.data.validation)]
             losses = [nn.functional.cross_entropy(net(x), y).item() for x, y in pairs]
-        state = {"net": net.state_dict(), "optimizer": optimizer.state_dict()}
-        yield {"train_loss": losses[0], "val_loss": losses[1], "state": state}
+        yield {"train_loss": losses[0], "val_loss": losses[1], "state": state}  # 2
 
 
 def tensors(split):

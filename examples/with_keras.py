@@ -1,4 +1,7 @@
-"""Keras 3 over PyTorch: `fit` with a callback, and a loop by hand that takes gradients explicitly."""
+"""Keras 3 over PyTorch: `fit` with a callback, only what builds a network, and a loop by hand.
+
+The rows are digits of 8 x 8, padded to the 28 x 28 of MNIST.
+"""
 
 import os
 
@@ -10,51 +13,48 @@ from sklearn.datasets import load_digits
 
 import tuner
 from tuner.integrations.keras import KerasReport
+from tuner.integrations.keras_build import KerasBuild
 
 
-def build(params, inputs=64):
-    """A perceptron with one or two hidden layers."""
-    layers = [keras.layers.Dense(params["units"], activation="relu") for _ in range(params["layers"])]
-    return keras.Sequential([keras.Input((inputs,)), *layers, keras.layers.Dense(10)])
+def build(params):
+    hidden = [keras.layers.Dense(params["units"], activation="relu") for _ in range(params["layers"])]
+    model = keras.Sequential([keras.Input((784,)), *hidden, keras.layers.Dense(10)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(params["rate"]), loss, metrics=["accuracy"])
+    return model
 
 
 def fit(params, context):
-    train, validation = context.data.train, context.data.validation
-    model = build(params)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(params["rate"]), loss, metrics=["accuracy"])
-    report = KerasReport(context, train=(train.x[:300], train.y[:300]))
-    model.fit(
-        train.x, train.y, batch_size=32, epochs=context.epochs, verbose=0,
-        validation_data=(validation.x, validation.y), callbacks=[report],
+    (x, y), validation = (context.data.train.x, context.data.train.y), context.data.validation
+    report = KerasReport(context, train=(x[:300], y[:300]))  # 1
+    build(params).fit(
+        x, y, batch_size=32, validation_data=(validation.x, validation.y), verbose=0,
+        epochs=context.epochs, callbacks=[report],  # 2
     )  # fmt: skip
 
 
 def by_hand(params, context):
-    """Steps of one's own: an "epoch" is 20 steps of a batch of 32."""
-    train, validation = context.data.train, context.data.validation
-    model, optimizer = build(params), keras.optimizers.Adam(params["rate"])
-    loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    """Steps of a batch of 32; of 100 each the loss is printed, and both losses are a reading."""
+    model, train = build(params), context.data.train
     while True:
-        for _ in range(20):
-            rows = np.random.randint(len(train.y), size=32)
-            weights = model.trainable_weights
+        for _ in range(100):
+            rows, weights = np.random.randint(len(train.y), size=32), model.trainable_weights
             model.zero_grad()
-            loss_of(train.y[rows], model(train.x[rows])).backward()
-            optimizer.apply([weight.value.grad for weight in weights], weights)
-        losses = (float(loss_of(split.y, model(split.x))) for split in (train, validation))
-        yield dict(zip(("train_loss", "val_loss"), losses, strict=True))
+            loss = model.loss(train.y[rows], model(train.x[rows]))
+            loss.backward()
+            model.optimizer.apply([weight.value.grad for weight in weights], weights)
+        print(f"loss {loss.item():.4f}")
+        losses = [model.loss(s.y, model(s.x)).item() for s in (train, context.data.validation)]
+        yield {"train_loss": losses[0], "val_loss": losses[1]}  # 1
 
 
 if __name__ == "__main__":
     x, y = load_digits(return_X_y=True)
-    space = {
-        "units": tuner.Int(16, 128, default=128, log=True),
-        "layers": tuner.Choice([1, 2], default=1),
-        "rate": tuner.Float(1e-4, 0.1, default=1e-3, log=True),
-    }
-    for trainer in (fit, by_hand):
+    space = {"rate": tuner.Float(1e-4, 0.1, default=1e-3, log=True)}
+    data = np.pad((x / 16).reshape(-1, 8, 8), ((0, 0), (10, 10), (10, 10))).reshape(-1, 784), y
+    for trainer, layers, trials in ((by_hand, 1, 1), (fit, 2, 1), (KerasBuild(build, batch_size=32), 2, 2)):
+        own = {**space, "fixed": {"units": 128, "layers": layers}}
         study = tuner.start(
-            trainer=trainer, space=space, data=(x / 16, y), trials=3, settings={"trainer.epochs": 3}
+            trainer=trainer, space=own, data=data, trials=trials, settings={"trainer.epochs": 10}
         )
-        print(study.trials[["number", "state", "epochs", "train_loss", "val_loss"]])
+        print(study.trials[["number", "state", "epochs", "val_loss"]], study.trial(0).log, sep="\n")

@@ -20,10 +20,10 @@ def train(params, context):
             **params,
         },
         train,
-        5 * context.epochs,
+        5 * context.epochs,  # 1
         valid_sets=[train, validation],
         valid_names=["train", "val"],
-        callbacks=[LightGBMReport(context, every=5)],
+        callbacks=[LightGBMReport(context, every=5)],  # 2
     )
 
 

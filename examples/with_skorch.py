@@ -19,10 +19,10 @@ def train(params, context):
         criterion=nn.CrossEntropyLoss,
         optimizer=torch.optim.Adam,
         lr=params["rate"],
-        max_epochs=context.epochs,
+        max_epochs=context.epochs,  # 1
         iterator_train__shuffle=True,
         train_split=predefined_split(Dataset(*arrays(context.data.validation))),
-        callbacks=[("report", SkorchReport(context))],
+        callbacks=[("report", SkorchReport(context))],  # 2
         verbose=0,
     )
     net.fit(*arrays(context.data.train))

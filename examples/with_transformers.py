@@ -34,15 +34,14 @@ def train(params, context):
     shape = {"num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 12}
     model = BertForSequenceClassification(BertConfig(vocab_size=8, **size, **shape))
     args = TrainingArguments(
-        context.folder, num_train_epochs=context.epochs, seed=context.seed % 2**31, use_cpu=True,
-        eval_strategy="epoch", logging_strategy="epoch", save_strategy="epoch", save_total_limit=1,
-        per_device_train_batch_size=32, disable_tqdm=True, report_to=[],
+        "out", eval_strategy="epoch", logging_strategy="epoch", per_device_train_batch_size=32,
+        use_cpu=True, disable_tqdm=True, report_to=[],
     )  # fmt: skip
     report = TransformersReport(context)  # 1
     trainer = Trainer(
-        model, apply(args, params), train_dataset=Rows(0, 128), eval_dataset=Rows(1, 64),
-        compute_metrics=accuracy, callbacks=[report],
-    )  # 2  # fmt: skip
+        model, train_dataset=Rows(0, 128), eval_dataset=Rows(1, 64), compute_metrics=accuracy,
+        args=apply(args, params, context), callbacks=[report],  # 2
+    )  # fmt: skip
     trainer.train(resume_from_checkpoint=report.checkpoint())  # 3
 
 

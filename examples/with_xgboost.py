@@ -14,10 +14,10 @@ def train(params, context):
     xgboost.train(
         settings | params,
         rows["train"],
-        context.epochs,
+        context.epochs,  # 1
         evals,
         verbose_eval=False,
-        callbacks=[XGBoostReport(context)],
+        callbacks=[XGBoostReport(context)],  # 2
     )
 
 

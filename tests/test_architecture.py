@@ -67,6 +67,28 @@ def test_no_module_imports_itself_through_others_not_even_within_functions() -> 
         raise AssertionError(f"an import cycle: {' -> '.join(error.args[1])}") from None
 
 
+def test_each_integration_of_a_training_library_is_short_and_imports_it_only_where_it_is_used() -> None:
+    trees = modules()
+    found = imports(trees)
+    package = "tuner.integrations"
+    training = {
+        name for name, used in found.items() if name.startswith(package) and "tuner.trainers.context" in used
+    }
+    assert len(training) >= 8
+    for name in sorted(training):
+        lines = ROOT.parent.joinpath(*name.split(".")).with_suffix(".py").read_text("utf-8").splitlines()
+        assert len(lines) <= 60, name
+    libraries = {name.rpartition(".")[2].removesuffix("_build") for name in training}
+    for name, tree in trees.items():
+        nodes = [node for node in running(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        named = {n.module or "" for n in nodes if isinstance(n, ast.ImportFrom)}
+        named |= {each.name for n in nodes if isinstance(n, ast.Import) for each in n.names}
+        imported = {each.partition(".")[0] for each in named} & libraries
+        # A module of the package may be imported by whoever uses its library, and by nobody else.
+        assert not imported or name in training, f"{name} imports {imported}"
+        assert not found[name] & training or name in training, name
+
+
 def test_no_class_name_is_used_twice() -> None:
     where = defaultdict(list)
     for name, tree in modules().items():

@@ -17,6 +17,11 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
 FOLDERS = ["command/tune_them.py", "hydra/app.py"]
 """Scripts with files beside them."""
+SAYS = {
+    "keras_on_noise.py": {"Nothing was learned: the best validation loss is ": 2},
+    "with_keras.py": {"\nloss 0.": 10},
+}
+"""What scripts print, and how often."""
 NOTEBOOKS = sorted(path.name for path in EXAMPLES.glob("*.ipynb"))
 
 
@@ -48,8 +53,10 @@ def test_an_example_runs(name: str, tmp_path: Path) -> None:
         script = "notebook.py"
         texts = ["".join(map(str, cell["source"])) for cell in code(name) if isinstance(cell["source"], list)]
         (tmp_path / script).write_text("\n".join(texts), encoding="utf-8")
-    run(script, cwd=tmp_path, check=True)
+    ended = run(script, cwd=tmp_path, check=True)
     assert (tmp_path / "tuner.db").is_file()
+    for words, times in SAYS.get(name, {}).items():
+        assert ended.stdout.count(words) == times, ended.stdout
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -75,3 +82,25 @@ def test_the_lines_of_frameworks_are_those_of_the_examples() -> None:
     for script, block in blocks:
         lines = (EXAMPLES / script).read_text(encoding="utf-8").splitlines()
         assert not [line for line in block.splitlines() if line not in lines], script
+
+
+def test_at_most_three_lines_of_a_script_change_where_a_library_is_called() -> None:
+    scripts = sorted(EXAMPLES.glob("with_*.py"))
+    assert len(scripts) >= 8
+    for script in scripts:
+        text = script.read_text(encoding="utf-8")
+        marked = {}
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef):
+                lines = text.splitlines()[node.lineno : node.end_lineno]
+                marks = [int(mark) for line in lines for mark in re.findall(r"# (\d)$", line)]
+                if marks:
+                    marked[node.name] = marks
+                    # Rows of the study's data are what they were before, wherever they came from.
+                    ours = [re.sub(r"context\.data|splits\(context\)", "", line) for line in lines]
+                    ours = [line for line in ours if re.search(r"\b(context|report|yield)\b", line)]
+                    assert all(re.search(r"# \d$", line) for line in ours), (script.name, ours)
+        assert marked, script.name
+        for name, marks in marked.items():
+            assert marks == list(range(1, len(marks) + 1)), (script.name, name)
+            assert len(marks) <= 3, (script.name, name)

@@ -79,14 +79,50 @@ def child(params: Mapping[str, Any], context: Any) -> Iterator[float]:
     yield params["x"]
 
 
-def test_what_a_trial_has_started_ends_with_it() -> None:
-    study = started(child, **{"stop.silence": 3.0})
-    assert study.records[1].rule == "silence"
-    place = Path(f"/proc/{study.trial(1).log.split()[1]}/stat")
+def has_ended(pid: str) -> None:
+    place = Path(f"/proc/{pid}/stat")
     deadline = time.monotonic() + 10
     while place.exists() and place.read_text().rpartition(")")[2].split()[0] != "Z":
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_what_a_trial_has_started_ends_with_it() -> None:
+    study = started(child, **{"stop.silence": 3.0})
+    assert study.records[1].rule == "silence"
+    has_ended(study.trial(1).log.split()[1])
+
+
+COMMAND = """
+import os, subprocess, sys, time
+print("val_loss=0.5", flush=True)
+if os.environ["TUNER_TRIAL"] == "1":
+    print("pid", subprocess.Popen(["sleep", "300"], stdout=subprocess.DEVNULL).pid, file=sys.stderr)
+    held = bytearray(HELD)
+    held[::4096] = b"x" * len(held[::4096])
+    time.sleep(120)
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "limit", "held", "told"),
+    [
+        ("memory", "600 MiB", "700 * 2**20", "GiB of memory; [stop] memory is 0.59 GiB"),
+        ("silence", 3.0, "4096", "reported and printed nothing for 3 seconds"),
+    ],
+)
+def test_a_command_beyond_a_limit_ends_with_the_reason_and_with_what_it_has_started(
+    rule: str, limit: Any, held: str, told: str
+) -> None:
+    Path("train.py").write_text(COMMAND.replace("HELD", held))
+    keys = {"search.pruner": "none", f"stop.{rule}": limit}
+    table = {"trainer": {"command": "python train.py", "epochs": 2}}
+    study = tuner.start(table, space=SPACE, name="s", trials=3, settings=keys)
+    assert [(str(record.state), record.rule) for record in study.records] == [
+        ("finished", None), ("stopped", rule), ("finished", None)
+    ]  # fmt: skip
+    assert told in str(study.records[1].reason)
+    has_ended(study.trial(1).log.split("pid ")[1].split()[0])
 
 
 def test_this_process_cannot_end_a_trial_and_says_so() -> None:

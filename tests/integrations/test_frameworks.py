@@ -81,7 +81,22 @@ class TestLightningBySteps(FrameworkContract):
 
 class TestKeras(FrameworkContract):
     package, example, function = "keras", "with_keras.py", "fit"
-    sizes = ({"units": 4, "layers": 1, "rate": 0.01}, {"units": 6, "layers": 2, "rate": 0.02})
+    shape = (784, 10)
+    sizes: tuple[dict[str, Any], ...] = (
+        {"units": 4, "layers": 1, "rate": 0.01},
+        {"units": 6, "layers": 2, "rate": 0.02},
+    )
+
+
+class TestKerasBuild(TestKeras):
+    """Of a network alone, which has said what its batches are."""
+
+    sizes = tuple({**size, "batch_size": 16} for size in TestKeras.sizes)
+
+    def trainer(self) -> Trainer:
+        from tuner.integrations.keras_build import KerasBuild
+
+        return FunctionTrainer(KerasBuild(registry.load(f"{EXAMPLES / self.example}:build")))
 
 
 class TestSkorch(FrameworkContract):
@@ -91,6 +106,18 @@ class TestSkorch(FrameworkContract):
 class TestTransformers(FrameworkContract):
     package, example, shape = "transformers", "with_transformers.py", None
     sizes = ({"learning_rate": 1e-3, "width": 4}, {"learning_rate": 2e-3, "width": 8})
+
+
+class TestTransformersBySteps(TestTransformers):
+    """An evaluation after every third step, of four in an epoch, is a reading."""
+
+    @pytest.fixture(autouse=True)
+    def _by_steps(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        text = (EXAMPLES / "with_transformers.py").read_text()
+        steps = 'eval_strategy="steps", eval_steps=3, logging_steps=3'
+        text = text.replace('eval_strategy="epoch", logging_strategy="epoch"', steps)
+        self.example = str(tmp_path_factory.mktemp("example") / "by_steps.py")
+        Path(self.example).write_text(text)
 
 
 class TestXGBoost(FrameworkContract):
@@ -106,3 +133,11 @@ class TestLightGBM(FrameworkContract):
 class TestCatBoost(FrameworkContract):
     package, example, shape = "catboost", "with_catboost.py", (5, 2)
     sizes = ({"learning_rate": 0.3, "depth": 2}, {"learning_rate": 0.1, "depth": 3})
+
+
+class TestFabric(FrameworkContract):
+    package, example, function = "lightning_fabric", "with_fabric.py", "with_fabric"
+
+
+class TestAccelerate(FrameworkContract):
+    package, example, function = "accelerate", "with_fabric.py", "with_accelerate"

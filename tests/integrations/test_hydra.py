@@ -137,3 +137,20 @@ def test_a_multirun_is_a_study_that_the_same_command_line_goes_on_with(
     assert ended.returncode == 1
     assert "Could not override 'width'" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_trial_of_a_multirun_is_stopped_by_the_pruner_before_its_last_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COUNT", str(tmp_path / "count"))
+    Path("app.py").write_text(APP)
+    study = "+hydra.sweeper.study={search: {pruner: asha-stop, sampler: grid, reduction: 2, presets: false}}"
+    own = ["hydra/sweeper=tuner", "hydra.sweeper.trials=2", "hydra.sweeper.epochs=4", study]
+    overrides = ["+lr=0.1,0.9", "+depth=1", "+text=a", "hydra.sweeper.workers=1"]
+    ended = processes.run("app.py", "-m", *own, *overrides)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    records = tuner.load("app").records
+    told = [(each.params["+lr"], each.state, each.epochs, each.rule) for each in records]
+    assert told == [(0.1, TrialState.FINISHED, 4, None), (0.9, TrialState.STOPPED, 1, "pruner")]

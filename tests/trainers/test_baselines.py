@@ -84,6 +84,27 @@ def test_the_constant_one_is_the_one_that_is_known_at_once(source: str, loss: st
     assert judged("constant", study, found) == pytest.approx((at_once.val_loss, at_once.val_score), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("given", "is_known", "score"),
+    [
+        ({}, False, None),
+        ({"loss": "mse"}, False, None),
+        ({"loss": "./mine.py:loss"}, False, None),
+        ({"loss": "cross_entropy"}, True, ""),
+        ({"loss": "cross_entropy", "score": "accuracy"}, True, "accuracy"),
+    ],
+)
+def test_a_loop_of_ones_own_has_the_constant_one_where_it_says_what_its_loss_is(
+    given: dict[str, str], is_known: bool, score: str | None
+) -> None:
+    found = loaded("sklearn:breast_cancer")
+    known, ours = baseline(spec(use="./mine.py:train", **given), found), baseline(spec(), found)
+    assert (known is not None) is is_known
+    if known is not None and ours is not None:
+        assert (known.val_loss, known.score) == (ours.val_loss, score)
+        assert (known.val_score == ours.val_score) is bool(score)
+
+
 def test_weights_of_rows_and_of_classes_are_fitted_and_judged_by() -> None:
     plain = loaded("sklearn:breast_cancer")
     rng = np.random.default_rng(0)

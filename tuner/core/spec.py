@@ -71,7 +71,8 @@ class TrainerSpec(Section):
     loss: str | None = Field(
         None,
         description="cross_entropy | binary_cross_entropy | mse | mae | huber | a plugin | "
-        "package.module:attr | ./file.py:attr; seen from the task where it is left out",
+        "package.module:attr | ./file.py:attr; seen from the task where it is left out. With a loop of your "
+        "own: which of these its val_loss is, so that findings set it beside a constant prediction's",
     )
     score: str | None = Field(
         None,

@@ -48,11 +48,7 @@ class KerasReport(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Nothing. Where a callback has this, Keras draws its bar in this thread, so in the trial's log."""
 
-    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Nothing, as above."""
-
-    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Nothing, as above."""
+    on_test_batch_end = on_predict_batch_end = on_train_batch_end
 
     def state_dict(self) -> dict[str, Any]:
         """The weights under their places, as `TrialContext.keep` takes them."""

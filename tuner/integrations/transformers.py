@@ -15,8 +15,13 @@ output.to_root("transformers")
 _NOT_LEARNED = ("epoch", "step", "_runtime", "_per_second", "total_flos")
 
 
-def apply(args: TrainingArguments, params: Mapping[str, Any]) -> TrainingArguments:
-    """Set the parameters that training arguments are called like; `batch_size` is that of a device."""
+def apply(args: TrainingArguments, params: Mapping[str, Any], context: TrialContext) -> TrainingArguments:
+    """Set what both have (`batch_size` is a device's), and a trial's folder, seed, length and checkpoints."""
+    args.output_dir, args.seed, args.save_total_limit = str(context.folder), context.seed % 2**31, 1
+    args.num_train_epochs, args.save_strategy = context.epochs, args.eval_strategy
+    if args.eval_strategy == "steps":
+        args.save_steps = args.eval_steps
+        args.max_steps = int(context.epochs * args.eval_steps) if args.eval_steps >= 1 else args.max_steps
     for name, value in params.items():
         mine = "per_device_train_batch_size" if name == "batch_size" else name
         if hasattr(args, mine):
@@ -25,19 +30,14 @@ def apply(args: TrainingArguments, params: Mapping[str, Any]) -> TrainingArgumen
 
 
 class TransformersReport(TrainerCallback):
-    """Reports at each evaluation, whether that is by epochs or by steps, with what was logged before it.
-
-    A trial goes on where it stood if checkpoints are written as often as it is evaluated, where they are
-    looked for, ``TrainingArguments(context.folder, save_strategy="epoch", ...)``, and if `train` is given
-    ``resume_from_checkpoint=report.checkpoint()``.
-    """
+    """Reports at each evaluation, by epochs or by steps, with what was logged before it."""
 
     def __init__(self, context: TrialContext) -> None:
         self.context = context
         self._numbers: dict[str, Any] = {}
 
     def checkpoint(self) -> str | None:
-        """What `train` goes on from; None at a trial's start. Asked when all is built."""
+        """``train(resume_from_checkpoint=...)``; None at a trial's start. Asked when all is built."""
         return get_last_checkpoint(self.context.folder) if self.context.resume() else None
 
     def on_log(self, *_: Any, logs: Any = None, **__: Any) -> None:

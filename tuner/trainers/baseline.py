@@ -17,13 +17,16 @@ from tuner.trainers.plain_losses import TASKS, of_difference
 
 
 def baseline(spec: StudySpec, data: Dataset | None) -> Baseline | None:
-    """That of a study of the shipped trainers; None for others, whose numbers may mean anything.
+    """That of a study of the shipped trainers, or of one that says what the losses of its own are.
+
+    None for others, whose numbers may mean anything.
 
     Args:
         spec: says which loss and score.
         data: of folds, the first one.
     """
-    if data is None or spec.trainer.use not in ("torch", "sklearn"):
+    is_ours = spec.trainer.use in ("torch", "sklearn")
+    if data is None or not (is_ours or data.task in TASKS.get(spec.trainer.loss or "", ())):
         return None
     score = threshold.score_of(spec, data.task)
     train, truth = data.train.y, data.validation.y
@@ -51,7 +54,9 @@ def baseline(spec: StudySpec, data: Dataset | None) -> Baseline | None:
         found = score.of(truth, constant, data, data.validation.weight)
     except Exception:  # noqa: BLE001 - a function of one's own need not take what no model says
         found = math.nan
-    return replace(blank("constant", spec, data), val_loss=loss, val_score=found)
+    made = replace(blank("constant", spec, data), val_loss=loss, val_score=found)
+    # A loop of one's own may call anything its score.
+    return made if is_ours or spec.trainer.score is not None else replace(made, score="", val_score=math.nan)
 
 
 def blank(kind: str, spec: StudySpec, data: Dataset, left_out: str | None = None) -> Baseline:

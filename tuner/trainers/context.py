@@ -109,6 +109,19 @@ class TrialContext:
         """
         self.hand(model, build, kwargs)
 
+    def restore(self, **parts: Any) -> dict[str, Any]:
+        """Load into each part its state of the last epoch, where the trial goes on; see `resume`.
+
+        Args:
+            parts: networks, optimizers and the like, anything with `state_dict` and `load_state_dict`.
+
+        Returns:
+            The parts: the ``"state"`` of each epoch to come.
+        """
+        for name, state in (self.resume() or {}).items():
+            parts[name].load_state_dict(state)
+        return parts
+
     def report(
         self,
         *,
