@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import types
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from tuner.cli.progress import Display, Lines, Notebook, Pace, Silent, watch
 from tuner.core.budget import Budget, Spent
 from tuner.core.ports import Status
 from tuner.core.spec import StudySpec
+from tuner.core.time_left import Durations, TimeLeft
 from tuner.core.trial import Reading, TrialRecord, TrialState
 
 SPEC = StudySpec.parse(
@@ -136,12 +139,32 @@ def test_the_time_left_follows_the_first_limit_to_be_reached() -> None:
     pace = Pace()
     pace.begin(status(finished=0, seconds=0.0))
     # The 17 trials at the start are not counted: 10 more in 30 s leave 33 of 60 for 99 s.
-    assert pace.left(status(finished=10), 30.0) == pytest.approx(99.0)
+    left = pace.left(status(finished=10), 30.0)
+    assert left is not None
+    assert (left.low, left.high) == pytest.approx((99.0, 99.0))
     both = status(finished=10, budget=Budget(trials=60, seconds=50.0))
-    assert pace.left(both, 30.0) == pytest.approx(20.0)
+    assert pace.left(both, 30.0) == TimeLeft(20.0, 20.0, is_exact=True)
     epochs = status(finished=10, epochs=200, budget=Budget(epochs=300))
-    assert pace.left(epochs, 30.0) == pytest.approx(15.0)
+    assert pace.left(epochs, 30.0) == TimeLeft(15.0, 15.0)
     assert pace.left(status(budget=Budget(target=0.1)), 30.0) is None
+
+
+def test_the_time_left_is_told_with_how_sure_it_is() -> None:
+    uneven = replace(status(finished=10), durations=Durations.of([1.0, 5.0] * 5, [5] * 10))
+    display = display_of(status(finished=0, seconds=0.0), uneven)
+    assert re.search(r"27/60 trials  0:30  about [5-9]\d s to 2 min left", drawn(display, 120))
+    lines = Pace(17)
+    assert "about 58 s to 2 min left" in progress.state_in_words(uneven, lines, "val_loss")
+
+
+def test_each_curve_of_a_running_trial_has_a_scale_of_its_own_and_the_heading_says_so() -> None:
+    rising = [Reading(e, 1 / e**3, 1 + e / 100, 0.8, 0.9) for e in range(1, 9)]
+    text = drawn(display_of(status({31: rising})), 100)
+    assert "train, own scale" in text
+    assert "validation, own scale" in text
+    train, validation = re.findall(r"[▁▂▃▄▅▆▇█]+", text)
+    assert (train[0], train[-1], validation[0], validation[-1]) == ("█", "▁", "▁", "█")
+    assert "val, own scale" in drawn(display_of(status({31: rising})), 80)
 
 
 def test_the_pace_of_a_resumed_study_is_that_of_this_session() -> None:

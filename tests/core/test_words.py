@@ -24,6 +24,19 @@ def test_durations_read_as_people_say_them(seconds: float, told: str) -> None:
     assert words.duration(seconds) == told
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (720, 1020, "12 to 17 min"),
+        (720, 722, "12 min"),
+        (50, 130, "50 s to 2 min"),
+        (720, 12_300, "12 min to 3 h 25 min"),
+    ],
+)
+def test_spans_of_time_name_their_unit_once(low: float, high: float, told: str) -> None:
+    assert words.durations(low, high) == told
+
+
 def test_what_is_not_known_is_a_dash() -> None:
     absent = [words.number(None), words.number(math.nan), words.setting(None), words.duration(math.inf)]
     assert absent == [words.ABSENT] * 4

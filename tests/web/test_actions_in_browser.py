@@ -90,10 +90,10 @@ def test_without_the_flag_there_is_a_command_to_copy(acting: Server, page: Page,
     page.goto(looking.address.rstrip("/") + address("made") + "&open=3")
     button = page.locator("#panel button", has_text="copy tune try")
     expect(button).to_have_attribute("title", re.compile("^tune try made .*learning_rate="))
-    expect(page.locator("#to-try")).to_have_count(0)
-    expect(page.locator("#status .menu button")).to_have_count(2)
+    expect(page.locator("#panel .to-try")).to_have_count(0)
+    expect(page.locator("#status .menu button")).to_have_count(3)
     copies = page.locator("#status .menu button").evaluate_all("all => all.map((one) => one.dataset.copy)")
-    assert copies == ["tune rename made NEW", "tune delete made"]
+    assert copies == ["tune comment made TEXT", "tune rename made NEW", "tune delete made"]
     looking.close()
     assert "token=" in acting.address
 
@@ -104,11 +104,11 @@ def test_a_changed_configuration_is_asked_for_from_the_panel(
     page.goto(acting.address)
     page.goto(acting.address.partition("?")[0].rstrip("/") + address("made") + "&open=3")
     page.locator("#panel summary", has_text="try a change").click()
-    page.locator("#to-try").fill('{"depth": 99}')
+    page.locator("#panel .to-try").fill('{"depth": 99}')
     page.locator("#panel [data-ask=try]").click()
     expect(page.locator("#panel [data-ask=try]")).to_contain_text("depth")
     assert asked(tmp_path / "tuner.db") == []
-    page.locator("#to-try").fill('{"depth": 3}')
+    page.locator("#panel .to-try").fill('{"depth": 3}')
     page.locator("#panel [data-ask=try]").click()
     expect(page.locator("#panel [data-ask=try]")).to_contain_text("noted")
     assert [kind for kind, _ in asked(tmp_path / "tuner.db")] == ["try"]
@@ -119,15 +119,48 @@ def test_a_comment_is_kept_and_stands_in_the_table(acting: Server, page: Page, t
     base = acting.address.partition("?")[0].rstrip("/")
     page.goto(base + address("made") + "&open=3")
     page.locator("#panel summary", has_text="comment").click()
-    page.locator("#comment").fill("diverges late #suspect <b>")
+    page.locator("#panel .to-say").fill("diverges late #suspect <b>")
     page.locator("#panel [data-ask=comment]").click()
     expect(page.locator("#panel [data-ask=comment]")).to_contain_text("kept")
     with Database.open(f"sqlite:///{tmp_path / 'tuner.db'}") as database:
         assert database.comments("made") == {3: "diverges late #suspect <b>"}
     page.goto(base + address("made", "trials") + "&q=suspect")
     expect(page.locator("#body")).to_contain_text("1 of 20 trials")
+    page.locator("#status summary", has_text="more").click()
+    page.locator("#status .to-say").fill("look at #suspect")
+    page.locator("#status [data-ask=comment]").click()
+    expect(page.locator("#status .comment")).to_have_text("look at #suspect")
+    with Database.open(f"sqlite:///{tmp_path / 'tuner.db'}") as database:
+        assert database.comments("made")[None] == "look at #suspect"
     page.goto(base + address("made", "trial", 3))
     expect(page.locator("#body")).to_contain_text("diverges late #suspect <b>")
+    page.locator("#status .comment a").click()
+    expect(page.locator("#search")).to_have_value("#suspect")
+    expect(page.locator("#body")).to_contain_text("1 of 20 trials")
+
+
+def test_the_panel_follows_its_trial_but_not_while_somebody_writes_in_it(
+    acting: Server, page: Page, tmp_path: Path
+) -> None:
+    page.goto(acting.address)
+    page.goto(acting.address.partition("?")[0].rstrip("/") + address("made") + "&open=3")
+    panel = page.locator("#panel")
+    panel.locator("summary", has_text="comment").click()
+    box = panel.locator(".to-say")
+    box.fill("half a sen")
+    log = Reader(f"sqlite:///{tmp_path / 'tuner.db'}").artifacts("made").log(3)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("epoch 1 is done")
+    page.wait_for_timeout(2500)
+    expect(panel).not_to_contain_text("epoch 1 is done")
+    expect(box).to_have_value("half a sen")
+    box.fill("")
+    box.blur()
+    expect(panel).to_contain_text("epoch 1 is done")
+    log.write_text("epoch 2 is done")
+    expect(panel).to_contain_text("epoch 2 is done")
+    panel.locator("#close-panel").click()
+    expect(panel).to_be_empty()
 
 
 def test_a_study_is_deleted_once_that_is_confirmed(acting: Server, page: Page, tmp_path: Path) -> None:

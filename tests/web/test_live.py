@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from plotly.io.json import to_json_plotly
 
+import tuner
 from tests.figures.parts import frame as framed
 from tests.judging.made import CLEAR, confirmed
 from tests.web.made import make_study, spec
+from tuner.cli.contract import curved_trial_table
+from tuner.core import words
 from tuner.core.baseline import Baseline
 from tuner.core.budget import StudyState
 from tuner.core.ports import Turn
@@ -356,8 +359,11 @@ def test_a_running_study_says_what_its_machine_does_and_since_when(
         return state.version, to_json_plotly(parts.header(state.snapshot))
 
     with Database.open(f"sqlite:///{path}", create=True) as database:
-        store = database.create_study("runs", spec("runs", 9, 4), {})
+        store = database.create_study("runs", spec("runs", 9, 4), {"workers": 4, "rows": 1})
+        params = spec("runs", 9, 4).search_space().defaults()
+        store.record(Turn(started=[Trial(n, params, 0) for n in range(3)], seconds=1.0))
         before, header = reads(datetime.now(UTC))
+        assert "; 3 of 4 workers busy" in header
         assert "ada: the study keeps 1.8 cores busy" in header
         assert "no longer up to date" not in header
         snapshot = live.snapshot("runs")
@@ -367,3 +373,133 @@ def test_a_running_study_says_what_its_machine_does_and_since_when(
         assert live.snapshot("runs").version == snapshot.version  # no figure is drawn again for it
         store.close()
     assert "ada" not in to_json_plotly(parts.header(live.snapshot("runs")))
+
+
+def copies(component: Any) -> list[str]:
+    """What the buttons of a part of a page copy."""
+    return [
+        found.replace('\\"', '"')
+        for found in re.findall(r'"data-copy":"((?:[^"\\\\]|\\\\.)*)"', to_json_plotly(component))
+    ]
+
+
+def panel_of(renderer: PageRenderer, name: str, number: int) -> str:
+    return str(to_json_plotly(renderer.panel(Route(study=name, open=number))))
+
+
+def test_what_may_be_asked_of_a_running_study_is_a_command_to_copy_without_the_flag(
+    path: Path, live: Live
+) -> None:
+    renderer = PageRenderer(live, pages.load())
+    with Database.open(f"sqlite:///{path}", create=True) as database:
+        store = database.create_study("runs it", spec("runs it", 9, 4), {})
+        store.record(Turn(started=[Trial(0, {}, 0)], seconds=1.0))
+        snapshot = live.snapshot("runs it")
+        told = copies(parts.header(snapshot))
+        assert told == [
+            "tune stop 'runs it'",
+            "tune raise 'runs it' --trials 18",
+            "tune comment 'runs it' TEXT",
+        ]
+        assert copies(parts.header(snapshot, allows=True)) == []
+        end = "tune stop 'runs it' --trial 0"
+        route = Route(study="runs it", page="trial", trial=0)
+        page = to_json_plotly(renderer.body(route, renderer.state(route))[0])
+        assert end in panel_of(renderer, "runs it", 0)
+        assert end in page
+        store.close()
+    live.settle("runs it")
+    assert copies(parts.header(live.snapshot("runs it")))[-2:] == [
+        "tune rename 'runs it' NEW",
+        "tune delete 'runs it'",
+    ]
+    assert end not in panel_of(renderer, "runs it", 0)
+
+
+def test_a_running_confirmation_is_told_on_the_page_of_its_study(path: Path, live: Live) -> None:
+    url = make_study(path, "made", 60, 4)
+    before = live.snapshot("made")
+    assert before.confirming is None
+    with Database.open(url) as database:
+        repeats = spec("made~confirm", 5, 4)
+        store = database.create_study("made~confirm", repeats, {CONFIRMS: "made"})
+        params = repeats.search_space().defaults()
+        store.record(Turn(started=[Trial(n, params, 0) for n in range(2)], seconds=1.0))
+        best = reading(1, 0.5)
+        over = TrialRecord(0, params, TrialState.FINISHED, 0.5, best, 1, conclusive=True, seconds=2.0)
+        store.record(Turn(readings=[(0, best)], ended=[over], seconds=2.0))
+        running = live.snapshot("made")
+        assert running.version != before.version
+        header, tiles = (
+            to_json_plotly(each) for each in (parts.header(running), parts.verdict_tiles(running))
+        )
+        assert "it is being confirmed" in header
+        assert "1 of 5 trainings are over" in header
+        assert "It is being confirmed: 1 of 5 trainings are over." in tiles
+        assert "Confirm it" not in tiles
+        assert copies(parts.header(running))[0] == "tune stop made"
+        assert "raise" not in to_json_plotly(parts.header(running, allows=True))
+        store.close()
+    over_ = live.snapshot("made")
+    assert over_.confirming is None
+    assert over_.version != running.version
+
+
+def test_over_fitting_is_that_of_tune_show(odd: Path) -> None:
+    name, live = "over-fitted", Live(Reader(f"sqlite:///{odd}"))
+    study, snapshot = tuner.load(name, storage=f"sqlite:///{odd}"), live.snapshot(name)
+    sent = table.columns(snapshot)
+    shown = dict(zip(sent["names"], sent["columns"], strict=True))
+    few = table.columns(snapshot, most=7)
+    assert dict(zip(few["names"], few["columns"], strict=True))["onset_epoch"] == shown["onset_epoch"][:7]
+    renderer, seen = PageRenderer(live, pages.load()), 0
+    for at, number in enumerate(shown["number"]):
+        trial = curved_trial_table(study.trial(number))
+        onset, last = trial["onset_epoch"], trial["gap_last"]
+        assert shown["onset_epoch"][at] == onset
+        assert shown["rise"][at] == pytest.approx(trial["rise"], rel=1e-7)
+        assert shown["gap_last"][at] == (None if math.isnan(last) else pytest.approx(last, rel=1e-7))
+        if onset is not None and not seen:
+            seen = number
+            told = f"from epoch {onset} on; validation loss has risen by {words.percent(trial['rise'])} since"
+            route = Route(study=name, page="trial", trial=number)
+            page = to_json_plotly(renderer.body(route, renderer.state(route))[0])
+            for text in (panel_of(renderer, name, number), page):
+                assert told in text
+                assert '"gap at the end"' in text
+                assert f'"{words.number(last)}"' in text
+    live.close()
+    assert seen
+
+
+def test_words_of_comments_lead_to_the_trials_that_have_them(path: Path, live: Live) -> None:
+    with Database.open(make_study(path, "made", 12, 3)) as database:
+        database.comment("made", "see #wide-nets, not 50#60 <b>")
+        database.comment("made", "#late", 3)
+    snapshot = live.snapshot("made")
+    header, tools = (
+        to_json_plotly(each).replace("\\u0026", "&")
+        for each in (parts.header(snapshot), parts.trials_tools(snapshot))
+    )
+    assert "?study=made&page=trials&q=%23wide-nets" in header
+    assert "60" not in "".join(re.findall('q=[^"]*', header))
+    assert "q=%23late" in tools
+    assert "q=%23wide-nets" in tools
+    allowed = to_json_plotly(parts.header(snapshot, allows=True))
+    assert "a comment on this study" in allowed
+    assert "see #wide-nets, not 50#60" in allowed
+
+
+def test_a_log_that_grows_makes_another_version_of_the_page_and_of_the_panel(path: Path, live: Live) -> None:
+    renderer = PageRenderer(live, pages.load())
+    make_study(path, "made", 12, 3)
+    route = Route(study="made", page="trial", trial=3)
+    before, panel = renderer.state(route).version, renderer.panel(Route(study="made", open=3))
+    log = live.reader.artifacts("made").log(3)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("epoch 1 is done")
+    assert live.reader.log_size("made", 3) == 15
+    assert renderer.state(route).version != before
+    later = renderer.panel(Route(study="made", open=3))
+    assert getattr(panel, "data-digest") != getattr(later, "data-digest")
+    assert "epoch 1 is done" in to_json_plotly(later)

@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 import tuner
 from tests.web.conftest import Serve, drawn
 from tuner.cli.contract import curved_trial_table, study_table
+from tuner.core import words
 from tuner.web import pages
 from tuner.web.route import address
 
@@ -51,7 +52,9 @@ def rows(page: Page, card: str) -> list[dict[str, str]]:
     return found
 
 
-def test_the_table_of_trials(page: Page, serve: Serve, database: Path, told: dict[str, Any]) -> None:
+def test_the_table_of_trials(
+    page: Page, serve: Serve, database: Path, study: tuner.Study, told: dict[str, Any]
+) -> None:
     base = serve(database).rstrip("/")
     page.goto(base + address("made", "trials"))
     sent = page.evaluate("() => fetch('/-/trials?study=made').then(answer => answer.json())")
@@ -63,6 +66,11 @@ def test_the_table_of_trials(page: Page, serve: Serve, database: Path, told: dic
             fits = shown == number if isinstance(number, str | None) else number == pytest.approx(shown)
             # A trial without any epoch has none that is its best.
             assert fits or (number is None and not trial["epochs"]), (trial["number"], name, shown, number)
+        over = curved_trial_table(study.trial(trial["number"]))
+        for name in ("gap_last", "onset_epoch", "rise"):
+            shown, number = columns[name][at], over[name]
+            is_none = number is None or number != number
+            assert shown == (None if is_none else pytest.approx(number)), (trial["number"], name)
         for name, value in trial["params"].items():
             shown = columns[name][at]
             assert shown == (value if isinstance(value, str) else pytest.approx(value)), (at, name)
@@ -108,6 +116,11 @@ def test_the_pages_of_trials(page: Page, serve: Serve, database: Path, study: tu
         if table["best_epoch"]:
             assert shown["best epoch"] == f"{table['best_epoch']} of {table['epochs']}"
         assert shown.get("reason") == table["reason"]
+        assert same(shown.get("gap at the end", "–"), table["gap_last"])
+        if table["onset_epoch"] is not None:
+            risen = f"risen by {words.percent(table['rise'])}"
+            assert f"epoch {table['onset_epoch']} on" in shown["over-fits"]
+            assert risen in shown["over-fits"]
         for row in rows(page, ".card:has(h3:text-is('Settings'))"):
             value = table["params"].get(row["setting"])
             assert row["this trial"] in (str(value), "–") or same(row["this trial"], value), (number, row)

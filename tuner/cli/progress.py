@@ -26,6 +26,7 @@ from tuner.core.budget import Budget, Spent
 from tuner.core.markup import Markup, element, snippet
 from tuner.core.ports import Status
 from tuner.core.spec import StudySpec
+from tuner.core.time_left import TimeLeft, Used, time_left
 from tuner.core.trial import Reading, TrialRecord
 
 LINE_S, BEST_LINE_S = 10.0, 1.0
@@ -95,17 +96,11 @@ class Pace:
         passed = seconds - self.seconds_before
         return 60 * ended / passed if passed > 0 else 0.0
 
-    def left(self, status: Status, seconds: float) -> float | None:
-        """Seconds until the first limit of the budget is reached; None while nothing is known."""
-        budget, found = status.budget, []
-        if budget.seconds is not None:
-            found.append(budget.seconds - seconds)
-        rate = self.per_minute(status, seconds) / 60
-        if budget.trials is not None and rate > 0:
-            found.append((budget.trials - over(status.counts)) / rate)
-        if budget.epochs is not None and status.spent.epochs and seconds > 0:
-            found.append((budget.epochs - status.spent.epochs) * seconds / status.spent.epochs)
-        return max(0.0, min(found)) if found else None
+    def left(self, status: Status, seconds: float) -> TimeLeft | None:
+        """The time until the first limit of the budget is reached; None while nothing is known."""
+        pace = self.per_minute(status, seconds) / 60
+        ended, epochs = over(status.counts), status.spent.epochs
+        return time_left(status.budget, Used(ended, epochs, seconds, pace, status.durations))
 
 
 def over(counts: Mapping[str, int]) -> int:
@@ -283,8 +278,8 @@ class Display(Silent):
         limit = f"/{status.budget.trials}" if status.budget.trials is not None else ""
         told = f"{ended}{limit} trials  {words.clock(seconds)}"
         left = self._pace.left(status, seconds)
-        if left is not None and self._turned_at is not None:
-            told += f"  {words.clock(left)} left"
+        if left is not None and left.high and self._turned_at is not None:
+            told += f"  {left.told}"
         done = share(status.budget, status.spent, ended, seconds)
         grid = Table.grid(padding=(0, 2), expand=True)
         grid.add_column(ratio=1)
@@ -305,6 +300,10 @@ class Display(Silent):
             parts.append(f"{rate:.{0 if rate >= 10 else 1}f} trials/min")
         yield _one_line(Text.assemble(("done  ", "dim"), " · ".join(parts)))
 
+    def _curve(self, curve: Sequence[float], width: int, style: str) -> Text:
+        """A curve on a scale of its own: of two on one, the higher one would be a bar."""
+        return Text(sparkline.sparkline(curve, width, *sparkline.span(curve), self._blocks), style)
+
     def _trials(self) -> Table:
         """As many running trials as fit, the furthest first."""
         fits = max(1, self._console.height - 8)
@@ -315,18 +314,18 @@ class Display(Silent):
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
         table.add_column("trial", justify="right", no_wrap=True)
         table.add_column("epoch", justify="right", no_wrap=True)
-        for heading in ("train", "validation"):
-            table.add_column(heading[:width], no_wrap=True, min_width=width)
+        for short, heading in (("train", "train"), ("val", "validation")):
+            told = (f"{heading}, own scale", f"{short}, own scale", heading[:width])
+            table.add_column(next(each for each in told if len(each) <= width), no_wrap=True, min_width=width)
         for heading in numbers:
             table.add_column(heading, justify="right", no_wrap=True, min_width=8)
         for number, curve in shown:
             train, validation = [r.train_loss for r in curve], [r.val_loss for r in curve]
-            low, high = sparkline.span(train, validation)
             table.add_row(
                 f"#{number}",
                 f"{len(curve)}/{epochs}",
-                Text(sparkline.sparkline(train, width, low, high, self._blocks), "cyan"),
-                Text(sparkline.sparkline(validation, width, low, high, self._blocks), "yellow"),
+                self._curve(train, width, "cyan"),
+                self._curve(validation, width, "yellow"),
                 *(words.number(curve[-1].get(name)) if curve else "" for name in numbers),
             )
         if len(self._running) > len(shown):
@@ -340,8 +339,8 @@ def state_in_words(status: Status, pace: Pace, metric: str) -> str:
     parts = [f"{over(status.counts)}{limit} trials", *outcomes(status.counts)]
     parts.append(words.clock(status.spent.seconds))
     left = pace.left(status, status.spent.seconds)
-    if left:
-        parts.append(f"{words.clock(left)} left")
+    if left is not None and left.high:
+        parts.append(left.told)
     if status.best is not None:
         parts.append(f"best {praised(status.best, metric)}")
     return ", ".join(parts)

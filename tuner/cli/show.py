@@ -207,11 +207,14 @@ def _print_curve(console: Console, curve: Sequence[Reading]) -> None:
 
     blocks = sparkline.blocks(console.encoding)
     train, validation = [r.train_loss for r in curve], [r.val_loss for r in curve]
-    low, high = sparkline.span(train, validation)
     curves = (("train loss     ", train, "cyan"), ("validation loss", validation, "yellow"))
+    drawn = 0
     for label, ys, style in curves if len(curve) > 1 else ():
-        if line := sparkline.sparkline(ys, console.width - 18, low, high, blocks):
+        if line := sparkline.sparkline(ys, console.width - 18, *sparkline.span(ys), blocks):
             console.print(Text.assemble((f"{label} ", "dim"), (line, style)))
+            drawn += 1
+    if drawn > 1:
+        console.print(Text("each on a scale of its own", style="dim"))
     names = [
         n for n in ("train_loss", "val_loss", "train_score", "val_score", "gap", "learning_rate")
         if any(r.get(n) == r.get(n) for r in curve)

@@ -14,9 +14,9 @@ def blocks(encoding: str) -> str:
     return BLOCKS if encoding.startswith("utf") else PLAIN_BLOCKS
 
 
-def span(*curves: Sequence[float]) -> tuple[float, float]:
-    """The range that curves drawn beside each other share; (nan, nan) when nothing is finite."""
-    finite = [y for curve in curves for y in curve if math.isfinite(y)]
+def span(curve: Sequence[float]) -> tuple[float, float]:
+    """The range of a curve; (nan, nan) when nothing is finite."""
+    finite = [y for y in curve if math.isfinite(y)]
     return (min(finite), max(finite)) if finite else (math.nan, math.nan)
 
 

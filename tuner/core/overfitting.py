@@ -59,6 +59,25 @@ def onset(curve: Sequence[Reading]) -> tuple[int, float] | None:
     return (curve[at[0]].epoch, float(rise[0])) if at[0] >= 0 else None
 
 
+def of_trials(
+    val: Floats, train: Floats, epoch: Ints, sizes: Ints
+) -> tuple[list[int | None], list[float], list[float]]:
+    """The onset's epoch, the rise and the gap at the last epoch of N trials, as `Overfitting` has them.
+
+    Args:
+        val: (E,) validation losses of all curves, end to end.
+        train: (E,) training losses.
+        epoch: (E,) the epochs' numbers.
+        sizes: (N,) how many epochs each curve has.
+    """
+    val, train = (np.asarray(each, np.float64) for each in (val, train))
+    at, rise = onsets(val, train, sizes)
+    ends = np.cumsum(sizes)
+    turns = [None if a < 0 else int(epoch[start + a]) for a, start in zip(at, ends - sizes, strict=True)]
+    last = np.append(val - train, np.nan)[np.where(sizes > 0, ends - 1, len(val))]
+    return turns, rise.tolist(), last.tolist()
+
+
 def can_tell_onset(val: Floats, train: Floats) -> bool:
     """Whether two curves (E,) have enough epochs with both numbers to tell an onset."""
     return int((np.isfinite(val) & np.isfinite(train)).sum()) >= FEWEST_EPOCHS

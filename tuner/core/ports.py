@@ -17,6 +17,7 @@ from tuner.core.events import Event
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.request import Request
 from tuner.core.spec import StudySpec
+from tuner.core.time_left import Durations
 from tuner.core.trial import Params, Pause, Reading, Stop, Trial, TrialRecord
 
 
@@ -239,6 +240,7 @@ class Status:
         running: the curves of the running trials, by number.
         counts: trials by state name.
         default: trial 0, once it has a value.
+        durations: of the trials that are over.
     """
 
     budget: Budget
@@ -247,6 +249,7 @@ class Status:
     counts: Mapping[str, int]
     best: TrialRecord | None
     default: TrialRecord | None
+    durations: Durations = field(default_factory=Durations)
 
 
 class Observer(Protocol):

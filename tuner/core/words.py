@@ -107,6 +107,15 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def durations(low: float, high: float) -> str:
+    """A span of time, ``12 to 17 min`` or ``50 s to 2 min``; a single time where its ends read alike."""
+    first, last = duration(low), duration(high)
+    if first == last:
+        return first
+    same = first.count(" ") == last.count(" ") == 1 and first.split()[1] == last.split()[1]
+    return f"{first.split()[0] if same else first} to {last}"
+
+
 def clock(seconds: float) -> str:
     """``0:07``, ``12:34`` or ``3:25:45``."""
     minutes, rest = divmod(max(0, round(seconds)), 60)

@@ -15,6 +15,7 @@ from tuner.core.budget import Budget, Spent
 from tuner.core.events import Failed, Finished, Paused, SaveFailure, Stopped
 from tuner.core.objectives import Key, Objectives
 from tuner.core.ports import Placement, Status
+from tuner.core.time_left import Durations
 from tuner.core.trial import Objective, Origin, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.engine.gains import GainWatch
 from tuner.errors import near
@@ -162,6 +163,7 @@ class StudyProgress:
         self._counts: Counter[str] = Counter()
         self._epochs = 0
         self._trials = 0
+        self._durations = Durations()
         self.gains = GainWatch(self.objectives)
 
     def replay(
@@ -263,6 +265,7 @@ class StudyProgress:
         """Take in the record of a trial that is over."""
         self.gains.add(record)
         self._counts[record.state.value] += 1
+        self._durations.add(record.seconds, record.epochs)
         if record.value is None or record.state is TrialState.FAILED:
             return
         if record.number == 0:
@@ -293,7 +296,8 @@ class StudyProgress:
     def status(self, budget: Budget, seconds: float) -> Status:
         """What observers are shown."""
         running = {number: active.curve for number, active in self.running.items()}
-        return Status(budget, self.spent(seconds), running, self.counts(), self.best, self.default)
+        spent, counts = self.spent(seconds), self.counts()
+        return Status(budget, spent, running, counts, self.best, self.default, self._durations)
 
     def counts(self) -> dict[str, int]:
         """Trials by state name."""

@@ -18,7 +18,7 @@ from tuner.artifacts import log_tail
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import Reading
 from tuner.errors import StoreError, StudyNotFound
-from tuner.store import artifact_folders, curves
+from tuner.store import artifact_folders, curves, read
 from tuner.store.connect import backend_of, connect, display_url, file_of, parse, reader, store_errors
 from tuner.store.curves import Last
 from tuner.store.database_reads import DatabaseReads
@@ -124,6 +124,13 @@ class Reader(DatabaseReads):
         """All studies of ours except those that confirm another one, the newest first."""
         return [each for each in super().studies() if each.confirms is None]
 
+    def confirming(self, name: str) -> StudySummary | None:
+        """The confirmation of a study that a process drives now; None where there is none."""
+        with self._reading() as connection:
+            ids = {each: its for each, its in self._ids(connection).items() if "~confirm" in each}
+            found = read.summaries(connection, ids) if ids else []
+        return next((each for each in found if each.confirms == name and each.is_driven), None)
+
     def trial(self, name: str, number: int) -> tuple[TrialRow, str | None] | None:
         """One trial and the traceback of its failure; None where there is no such trial."""
         with self._reading() as connection:
@@ -148,6 +155,13 @@ class Reader(DatabaseReads):
     def log(self, name: str, number: int) -> str:
         """The end of what a trial has printed; empty for nothing."""
         return log_tail(self.artifacts(name), number)
+
+    def log_size(self, name: str, number: int) -> int:
+        """How many bytes a trial has printed, as far as they are kept."""
+        try:
+            return self.artifacts(name).log(number).stat().st_size
+        except OSError:
+            return 0
 
     def errors(self, name: str, number: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
         """The epochs of one trial, and the standard errors of those numbers that are means.

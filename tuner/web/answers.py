@@ -62,10 +62,14 @@ class Answer:
 
 
 def answers(
-    frame: Frame, verdict: Verdict, summary: StudySummary, findings: Sequence[Finding] = ()
+    frame: Frame,
+    verdict: Verdict,
+    summary: StudySummary,
+    findings: Sequence[Finding] = (),
+    confirming: StudySummary | None = None,
 ) -> list[Answer]:
     """Four answers; "too early" where nothing can be said yet."""
-    following = next_step(frame, verdict, summary, findings)
+    following = next_step(frame, verdict, summary, findings, confirming)
     baselines = Baseline.all_of(summary.facts)
     if frame.best is None or verdict.number is None:
         short, why = "Too early to say", "No trial has a value yet."
@@ -140,6 +144,13 @@ def fitting(frame: Frame, number: int) -> Answer:
     return Answer(asked, short, text, mood, number)
 
 
+def trainings(confirming: StudySummary) -> str:
+    """How far a confirmation is, in words."""
+    planned = confirming.parsed.budget.trials or confirming.started
+    over = sum(n for state, n in confirming.counts.items() if TrialState(state).is_over)
+    return f"{over:,} of {words.count(planned, 'training')} are over"
+
+
 def drivers(frame: Frame, most: int = 2) -> str:
     """The settings that explain most of the gap, with the side on which it is small where that is clear."""
     shares = frame.importances.get("gap", Importances())
@@ -164,13 +175,20 @@ def choice(verdict: Verdict, baselines: Sequence[Baseline] = ()) -> Answer:
 
 
 def next_step(
-    frame: Frame, verdict: Verdict, summary: StudySummary, findings: Sequence[Finding] = ()
+    frame: Frame,
+    verdict: Verdict,
+    summary: StudySummary,
+    findings: Sequence[Finding] = (),
+    confirming: StudySummary | None = None,
 ) -> Answer:
     """What to do now, as a command, and what the findings advise for the next search."""
     asked, name = "What to do next?", quote(summary.name)
     advice = f" Then: {findings[0].advice}" if findings else ""
     if verdict.is_running:
         return Answer(asked, "Wait", f"The study is running; this page follows it.{advice}", "open")
+    if confirming is not None:
+        text = f"It is being confirmed: {trainings(confirming)}. The result will stand here.{advice}"
+        return Answer(asked, "Wait", text, "open")
     if summary.confirms is not None:
         text = f"Its trainings judge '{summary.confirms}': `{summary.confirm_command}` says what to take."
         return Answer(asked, "See what it confirms", text, "open")

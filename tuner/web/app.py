@@ -177,7 +177,10 @@ def _callbacks(app: Dash, renderer: PageRenderer) -> None:
         prevent_initial_call=True,
     )
     def opened(route: Any) -> Any:
-        return renderer.panel(Route.read(route))
+        panel = renderer.panel(Route.read(route))
+        if panel is not None and getattr(panel, "data-digest") == route.get("has"):
+            raise dash.exceptions.PreventUpdate
+        return panel
 
     @app.callback(
         Output({"type": "figure", "key": ALL}, "figure"),
@@ -188,10 +191,11 @@ def _callbacks(app: Dash, renderer: PageRenderer) -> None:
         Input("view", "data"),
         State("route", "data"),
         State("rendered", "data"),
+        State("opened", "data"),
         running=[(Output("tick", "disabled"), True, False)],
         prevent_initial_call=True,
     )
-    def refresh(_tick: Any, view: Any, route: Any, rendered: Any) -> Any:
+    def refresh(_tick: Any, view: Any, route: Any, rendered: Any, opened: Any) -> Any:
         if not isinstance(rendered, Mapping) or route is None or rendered.get("route") != route:
             raise dash.exceptions.PreventUpdate  # the page is being built
         parsed = _read_route(route, view)
@@ -202,11 +206,14 @@ def _callbacks(app: Dash, renderer: PageRenderer) -> None:
         if state.shape != rendered.get("shape"):
             return *nothing, no_update, {"rebuild": state.shape}
         is_tick = "view.data" not in dash.callback_context.triggered_prop_ids
+        log = _log_size(renderer, Route.read(opened))
         if is_tick and state.version == rendered.get("version"):
-            raise dash.exceptions.PreventUpdate
+            if log == rendered.get("log", 0):
+                raise dash.exceptions.PreventUpdate
+            return *nothing, no_update, {**rendered, "log": log}  # the panel asks for itself
         update = renderer.update(parsed, state, rendered, at_once=not is_tick)
         pieces = [[update.pieces.get(key, no_update) for key in group] for group in keys]
-        return *pieces, _status(state, renderer), {**update.rendered, "route": route}
+        return *pieces, _status(state, renderer), {**update.rendered, "route": route, "log": log}
 
 
 def _actions(server: Flask, url: str | None) -> None:
@@ -224,6 +231,16 @@ def _actions(server: Flask, url: str | None) -> None:
 def _read_route(route: Any, view: Any) -> Route:
     table_ = {**(route if isinstance(route, Mapping) else {}), **(view if isinstance(view, Mapping) else {})}
     return Route.read(table_)
+
+
+def _log_size(renderer: PageRenderer, route: Route) -> int:
+    """The size of the opened trial's log, which may grow between two readings."""
+    if route.study is None or route.open is None:
+        return 0
+    try:
+        return renderer.live.reader.log_size(route.study, route.open)
+    except TunerError:
+        return 0  # the page says what is wrong
 
 
 def _status(state: PageState, renderer: PageRenderer) -> list[Component]:

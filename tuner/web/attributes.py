@@ -6,9 +6,15 @@ from functools import partial
 from typing import Any
 
 from dash import html
+from dash.development.base_component import Component
 
 button = partial(html.Button, type="button")
 toggle = partial(button, className="toggle")
+
+
+def copied(text: str, label: str | None = None) -> Component:
+    """A button that copies a text, which is its label where there is no other one."""
+    return button(label or f"copy {text}", title=text, **attributes(copy=text))
 
 
 def attributes(pressed: bool | None = None, label: str | None = None, **values: str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class LiveSnapshot:
         findings: the study's findings; older ones while new ones are computed.
         confirmation: its last one; None where there was none.
         comments: by trial number; None: on the study.
+        confirming: the confirmation of it that is driven now.
     """
 
     frame: Frame
@@ -59,6 +60,7 @@ class LiveSnapshot:
     findings: tuple[Finding, ...] = ()
     confirmation: Confirmation | None = None
     comments: Mapping[int | None, str] = field(default_factory=dict)
+    confirming: StudySummary | None = None
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -165,12 +167,15 @@ class LiveStudy:
                 self._cursor = self._cursor if is_same else None
                 delta = reader.delta(self.name, self._cursor, spec.objectives().names)
                 confirmed, comments = reader.confirmed(self.name), reader.comments(self.name)
+                confirming = reader.confirming(self.name)
             self._stamp, self._looked = stamp, now
-            is_told = known is not None and _told(known.summary) == _told(summary)
+            is_told = known is not None and _told(known.summary, known.confirming) == _told(
+                summary, confirming
+            )
             is_said = confirmed == self._confirmed and comments == self._comments
             if known is None or delta or not is_told or not is_said:
                 self._confirmed = confirmed
-                self._snapshot = self._next(delta, summary, spec, comments)
+                self._snapshot = self._next(delta, summary, spec, comments, confirming)
             elif known.summary.machine != summary.machine:
                 self._snapshot = replace(known, summary=summary)  # nothing of it is drawn again
         if self._snapshot is None:
@@ -178,7 +183,12 @@ class LiveStudy:
         return self._snapshot
 
     def _next(
-        self, delta: Delta, summary: StudySummary, spec: StudySpec, comments: Mapping[int | None, str]
+        self,
+        delta: Delta,
+        summary: StudySummary,
+        spec: StudySpec,
+        comments: Mapping[int | None, str],
+        confirming: StudySummary | None,
     ) -> LiveSnapshot:
         self._count += 1
         frame = self._frame(delta, spec)
@@ -196,7 +206,9 @@ class LiveStudy:
         version = f"{hash(study) & 0xFFFFFF:x}.{self._count}"
         findings = self._snapshot.findings if self._snapshot is not None else ()
         confirmation = None if self._confirmed is None else Confirmation.from_table(self._confirmed)
-        return LiveSnapshot(frame, summary, spec, changed, version, findings, confirmation, comments)
+        return LiveSnapshot(
+            frame, summary, spec, changed, version, findings, confirmation, comments, confirming
+        )
 
     def _with_insight(self, snapshot: LiveSnapshot, reader: Reader) -> LiveSnapshot:
         """The snapshot with the newest importances and findings."""
@@ -261,10 +273,11 @@ def _specified(summary: StudySummary) -> StudySpec:
         raise StoreError(f"the study's stored file cannot be read by this tuner: {error}") from error
 
 
-def _told(summary: StudySummary) -> tuple[Any, ...]:
-    """The parts of a summary that pages show and that may change without a trial."""
+def _told(summary: StudySummary, confirming: StudySummary | None) -> tuple[Any, ...]:
+    """The parts of a summary, and of its running confirmation's, that pages show and no trial changes."""
     simple = Baseline.all_of(summary.facts)
-    return summary.state, summary.reason, summary.is_driven, summary.digest, dict(summary.counts), simple
+    own = summary.state, summary.reason, summary.is_driven, summary.digest, dict(summary.counts), simple
+    return *own, None if confirming is None else (confirming.name, dict(confirming.counts))
 
 
 def _together(old: Frame, delta: Delta) -> ReadingColumns:

@@ -7,24 +7,28 @@ never HTML.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 from dash import dcc, html
 from dash.development.base_component import Component
 
 from tuner.core import words
-from tuner.core.budget import AMOUNTS, Budget, StudyState
+from tuner.core.budget import AMOUNTS, StudyState
 from tuner.core.endings import DIVERGED
+from tuner.core.time_left import Durations, Used, time_left
+from tuner.core.trial import TrialState
 from tuner.figures import Frame
 from tuner.findings import Finding
 from tuner.judging.sentences import short
 from tuner.machine import MachineReading
 from tuner.store.values import StudySummary
 from tuner.web import answers
-from tuner.web.attributes import attributes, button, toggle
+from tuner.web.attributes import attributes, button, copied, toggle
 from tuner.web.live import LiveSnapshot
 from tuner.web.route import Route, address
 
@@ -35,6 +39,9 @@ SETTINGS_SHOWN = 7
 MEASURED_SHOWN = 4
 SIDE_BY_SIDE = 8
 FINDINGS_SHOWN = 4
+
+TAG = re.compile(r"(?<!\S)(#\w[\w-]*)")
+"""A word of a comment by which trials are found."""
 
 MACHINE_OLD_S = 60.0
 """A study reads what its machine does every 10 seconds, but a turn that takes long may hold it up."""
@@ -58,7 +65,8 @@ def faults(lines: Sequence[str]) -> Component:
 def verdict_tiles(snapshot: LiveSnapshot) -> Component:
     """The four answers."""
     tiles = []
-    for answer in answers.answers(snapshot.frame, snapshot.verdict, snapshot.summary, snapshot.findings):
+    whole = snapshot.frame, snapshot.verdict, snapshot.summary, snapshot.findings, snapshot.confirming
+    for answer in answers.answers(*whole):
         short: Any = answer.short
         if answer.trial is not None:
             short = html.A(answer.short, href=address(snapshot.frame.name, "trial", answer.trial))
@@ -116,8 +124,7 @@ def best_table(snapshot: LiveSnapshot) -> Component:
         number = int(trials.number[row])
         marks_ = [name for name, it in (("default", 0), ("to take", taken)) if number == it]
         told = f"{number} ({', '.join(marks_)})" if marks_ else str(number)
-        cells: list[Cell] = [html.A(told, href=address(frame.name, "trial", number))]
-        cells += others
+        cells: list[Cell] = [html.A(told, href=address(frame.name, "trial", number)), *others]
         body.append(("default" if number == 0 else "", cells))
     note = "Settings that matter most come first." if frame.importances.get("value") else ""
     return box("Best trials", text_table(head, body), beside=html.Small(note))
@@ -134,6 +141,8 @@ def trials_tools(snapshot: LiveSnapshot) -> Component:
         button("CSV of the table", id="csv"),
         html.A("CSV of all curves", href=curves, download="", className="button"),
     ]
+    known = sorted({word for comment in snapshot.comments.values() for word in TAG.findall(comment)})
+    tools += [tag(word, snapshot.summary.name) for word in known]
     beside = html.Div(tools, className="controls")
     return box("Trials", html.P(id="table-state", className="quiet"), html.Div(id="grid"), beside=beside)
 
@@ -244,9 +253,11 @@ def counts(summary: StudySummary) -> str:
 def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
     """How the study stands: state, counts, what to take, how much of the budget is used, what may be done."""
     summary, frame = snapshot.summary, snapshot.frame
-    items: list[Component] = [html.Span(summary.status, className=f"badge {summary.status}")]
+    best, failed = str(summary.best_number), str(summary.counts["failed"])
+    noted = attributes(study=summary.name, failed=failed, best=best)
+    items: list[Component] = [html.Span(summary.status, className=f"badge {summary.status}", **noted)]
     if comment := snapshot.comments.get(None):
-        items.append(html.Span(comment, className="comment"))
+        items.append(html.Span(tagged(comment, summary.name), className="comment"))
     if summary.reason and not summary.is_driven:
         items.append(html.Span(summary.reason, className="reason"))
     diverged = int((frame.endings == DIVERGED).sum())
@@ -260,17 +271,19 @@ def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
     items.append(html.Span(f"{words.duration(summary.seconds)}{_left(snapshot)}"))
     if summary.is_driven:
         ask = attributes(pressed=False)
-        why = "a sound, and a notification of this browser if you allow it"
-        items.append(toggle("tell me when it ends", id="tell-end", title=why, **ask))
-    if allows and summary.is_driven:
-        items += _doing(snapshot.spec.budget)
+        why = "a sound, and a notification if you allow it, at the end, at a failure, at a new best"
+        items.append(toggle("tell me what happens", id="tell-end", title=why, **ask))
+    items += _doing(snapshot, allows=allows)
+    if (confirming := snapshot.confirming) is not None:
+        here = html.A("it is being confirmed", href=address(confirming.name))
+        items.append(html.Span([here, f": {answers.trainings(confirming)}"]))
     if summary.state is StudyState.INTERRUPTED and not summary.is_driven:
         items.append(html.Code(summary.resume_command))
-    if not summary.is_driven:
-        items.append(_for_good(summary, allows=allows))
+    items.append(_more(snapshot, allows=allows))
     if summary.machine is not None:
         at = html.Time(f"{summary.machine.at[11:19]} UTC", dateTime=summary.machine.at)
-        items.append(html.Div([machine_told(summary.machine), ", read at ", at], className="machine"))
+        told: list[Any] = [machine_told(summary.machine), ", read at ", at, workers_told(summary)]
+        items.append(html.Div(told, className="machine"))
     return items
 
 
@@ -282,15 +295,40 @@ def machine_told(reading: MachineReading | None) -> str:
     return f"no longer up to date: {reading.sentence}" if is_old else reading.sentence
 
 
-def _for_good(summary: StudySummary, *, allows: bool) -> Component:
-    """How a study is renamed or deleted, folded away: buttons, or the commands."""
-    commands = f"tune rename {quote(summary.name)} NEW", f"tune delete {quote(summary.name)}"
-    inner: list[Component] = [button(f"copy {each}", **attributes(copy=each)) for each in commands]
+def workers_told(summary: StudySummary) -> str:
+    """How many of the processes that train are busy; empty where one trains, or many trials in each."""
+    workers, rows = (summary.facts.get(name) for name in ("workers", "rows"))
+    if not isinstance(workers, int) or workers < 2 or rows != 1 or not summary.is_driven:
+        return ""
+    return f"; {min(workers, summary.counts['running'])} of {words.count(workers, 'worker')} busy"
+
+
+def tagged(text: str, study: str) -> list[Any]:
+    """A comment whose words with a # in front lead to the trials that have them."""
+    return [tag(part, study) if i % 2 else part for i, part in enumerate(TAG.split(text)) if part]
+
+
+def tag(word: str, study: str) -> Component:
+    """A word with a # in front, which leads to the table of the trials that have it."""
+    where = f"{address(study, 'trials')}&{urlencode({'q': word})}"
+    return html.A(word, href=where, className="button tag", title=f"the trials with {word}")
+
+
+def _more(snapshot: LiveSnapshot, *, allows: bool) -> Component:
+    """How a study is commented on, renamed or deleted, folded away: buttons, or the commands."""
+    summary, comment = snapshot.summary, snapshot.comments.get(None, "")
+    name = quote(summary.name)
+    commands = [f"tune comment {name} {quote(comment or 'TEXT')}"]
+    if not summary.is_driven:
+        commands += [f"tune rename {name} NEW", f"tune delete {name}"]
+    inner: list[Component] = [copied(each) for each in commands]
     if allows:
+        inner = [html.Div(comment_box(comment, "a comment on this study"))]
+    if allows and not summary.is_driven:
         sure = f"delete '{summary.name}', its {summary.trials_told} and its models"
         ask = attributes(ask="delete", content=json.dumps({"name": summary.name}), sure=sure)
         label = attributes(label="a new name for this study")
-        inner = [
+        inner += [
             html.Textarea(summary.name, id="new-name", rows=1, **label),
             button("rename the study", **attributes(ask="rename")),
             button("delete the study", **ask),
@@ -298,28 +336,39 @@ def _for_good(summary: StudySummary, *, allows: bool) -> Component:
     return html.Details([html.Summary("more"), html.Div(inner, className="menu")], className="many")
 
 
-def _doing(budget: Budget) -> list[Component]:
-    """What may be asked of a running study."""
-    buttons: list[Component] = [button("stop the study", **attributes(ask="stop", sure=""))]
+def comment_box(comment: str, label: str, on: Mapping[str, str] | None = None) -> list[Component]:
+    """Where a comment is written and kept; `on` holds the trial's number under ``trial``."""
+    said = html.Textarea(comment, className="to-say", rows=2, **attributes(label=label))
+    return [said, button("keep the comment", **attributes(None, None, ask="comment", **(on or {})))]
+
+
+def _doing(snapshot: LiveSnapshot, *, allows: bool) -> list[Component]:
+    """What may be asked of a running study, or of its confirmation: buttons, or the commands."""
+    summary, name = snapshot.summary, quote(snapshot.summary.name)
+    if not summary.is_driven and snapshot.confirming is None:
+        return []
+    what = "study" if summary.is_driven else "confirmation"
+    buttons: list[Component] = [button(f"stop the {what}", **attributes(ask="stop", sure=""))]
+    copies: list[Component] = [copied(f"tune stop {name}")]
+    budget = snapshot.spec.budget
     limits = {key: 2 * limit for key in AMOUNTS if (limit := getattr(budget, key)) is not None}
-    for key, twice in limits.items():
+    for key, twice in limits.items() if summary.is_driven else ():
+        copies.append(copied(f"tune raise {name} --{key} {twice:g}"))
         text, ask = f"double its budget to {twice:,g} {key}", json.dumps({key: twice})
         buttons.append(button(text, **attributes(ask="raise", content=ask, sure="")))
-    return buttons
+    return buttons if allows else copies
 
 
 def _left(snapshot: LiveSnapshot) -> str:
     """How much longer the study takes, by the limit that is reached first."""
-    summary, limits = snapshot.summary, snapshot.spec.budget
+    summary, trials = snapshot.summary, snapshot.frame.trials
     if not summary.is_driven or summary.seconds <= 0:
         return ""
-    over = sum(n for state, n in summary.counts.items() if state in ("finished", "stopped", "failed"))
-    epochs = int(snapshot.frame.trials.epochs.sum())
-    left = []
-    if limits.trials and over:
-        left.append(summary.seconds * max(0, limits.trials - over) / over)
-    if limits.seconds:
-        left.append(limits.seconds - summary.seconds)
-    if limits.epochs and epochs:
-        left.append(summary.seconds * max(0, limits.epochs - epochs) / epochs)
-    return f", about {words.duration(min(left))} left" if left else ""
+    over = sum(n for state, n in summary.counts.items() if TrialState(state).is_over)
+    is_over = trials.is_(TrialState.FINISHED, TrialState.STOPPED, TrialState.FAILED) & ~trials.imported
+    durations = Durations.of(trials.seconds[is_over].tolist(), trials.epochs[is_over].tolist())
+    epochs = int(trials.epochs[~trials.imported].sum())
+    left = time_left(
+        snapshot.spec.budget, Used(over, epochs, summary.seconds, over / summary.seconds, durations)
+    )
+    return f", {left.told}" if left is not None and left.high else ""

@@ -24,6 +24,7 @@ from tuner.errors import SpecError, StoreError, StudyNotFound, TunerError, descr
 from tuner.figures import Frame
 from tuner.store.values import StudySummary
 from tuner.web import comparing, parts, trial
+from tuner.web.attributes import attributes
 from tuner.web.cards import card
 from tuner.web.live import Live, LiveSnapshot
 from tuner.web.pages import Card, Page, Pages
@@ -169,7 +170,9 @@ class PageRenderer:
             versions += [other.version for other in beside]
             frame = replace(frame, beside=tuple(other.frame for other in beside))
         if page.file.of == "trial":
-            frame = self._around(frame, route.trial if route.trial is not None else snapshot.verdict.number)
+            number = route.trial if route.trial is not None else snapshot.verdict.number
+            frame = self._around(frame, number)
+            versions += [] if number is None else [str(self.live.reader.log_size(frame.name, number))]
         elif route.selection:
             frame = frame.selecting(route.selection)
         names = ",".join(summary.name for summary in summaries)
@@ -300,7 +303,7 @@ class PageRenderer:
         return found
 
     def panel(self, route: Route) -> Component | None:
-        """The trial that was opened beside the figures; None where there is none."""
+        """The trial that was opened beside the figures, with its digest; None where there is none."""
         try:
             if route.study is None or route.open is None:
                 return None
@@ -311,7 +314,8 @@ class PageRenderer:
             return None  # the page itself says so
         if found is None:
             return None
-        return trial.panel(snapshot, *found, printed, route.theme, allows=self.allows)
+        shown = trial.panel(snapshot, *found, printed, route.theme, allows=self.allows)
+        return html.Div(shown, **attributes(digest=_digest(to_json_plotly(shown))))
 
     def _story(self, route: Route, snapshot: LiveSnapshot) -> Component:
         number = route.trial if route.trial is not None else snapshot.verdict.number
@@ -323,7 +327,8 @@ class PageRenderer:
             row, traceback = found if found is not None else (None, None)
             printed = self.live.reader.log(name, number)
             errors = _at(row.best_epoch, *self.live.reader.errors(name, number)) if row else {}
-        return trial.trial_story(snapshot, row, traceback, printed, replace(route, trial=number), errors)
+        story = replace(route, trial=number)
+        return trial.trial_story(snapshot, row, traceback, printed, story, errors, allows=self.allows)
 
     def _draw(self, one: Card, state: StudyPageState, route: Route) -> Any:
         snapshot, frame = state.snapshot, state.frame
@@ -387,9 +392,8 @@ def _no_studies(place: str) -> Component:
 
 
 def _gone(route: Route, text: str) -> Component:
-    return html.Div(
-        [parts.message(f"No study '{route.study}'", text), html.P(html.A("All studies", href="/"))]
-    )
+    told = parts.message(f"No study '{route.study}'", text)
+    return html.Div([told, html.P(html.A("All studies", href="/"))])
 
 
 def _at(epoch: int | None, epochs: Any, columns: Mapping[str, Any]) -> dict[str, float]:

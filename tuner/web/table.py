@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.columns import READING
+from tuner.core.overfitting import of_trials
 from tuner.figures import Frame
 from tuner.figures.numbers import significant
 from tuner.web.live import LiveSnapshot
@@ -22,7 +23,10 @@ DIGITS = 8
 """Significant digits of a number in the table."""
 
 _WHOLE = 1e15
-_LABELS = {"number": "trial", "best_epoch": "best epoch"}
+_LABELS = {
+    "number": "trial", "best_epoch": "best epoch",
+    "gap_last": "gap at the end", "onset_epoch": "over-fits from epoch", "rise": "rise since",
+}  # fmt: skip
 
 
 def columns(snapshot: LiveSnapshot, since: int = 0, most: int | None = None) -> dict[str, Any]:
@@ -55,6 +59,12 @@ def columns(snapshot: LiveSnapshot, since: int = 0, most: int | None = None) -> 
         return [(name, "number", rounded(frame.at_best(name)[rows], DIGITS)) for name in names]
 
     found += [*measured(first), *_settings(frame, rows), *measured(others)]
+    if "gap" in frame.measured:
+        part = frame if len(rows) == len(frame) else frame.only(trials.number[rows].tolist())
+        onset, rise, last = overfitting(part)
+        found.append(("gap_last", "number", rounded(np.array(last), DIGITS)))
+        found.append(("onset_epoch", "number", onset))
+        found.append(("rise", "number", rounded(np.array(rise), DIGITS)))
     found += [(n, "number", getattr(trials, n)[rows].tolist()) for n in ("best_epoch", "epochs")]
     found.append(("seconds", "number", rounded(trials.seconds[rows], 3)))
     found.append(("rule", "text", [text or None for text in trials.rule[rows].tolist()]))
@@ -69,6 +79,12 @@ def columns(snapshot: LiveSnapshot, since: int = 0, most: int | None = None) -> 
     return {
         "since": since_now, "names": names, "labels": labels, "kinds": kinds, "columns": data, "order": order,
     }  # fmt: skip
+
+
+def overfitting(frame: Frame) -> tuple[list[int | None], list[float], list[float]]:
+    """The onset, the rise and the gap at the end of each trial; see `core.overfitting.of_trials`."""
+    epochs = frame.epochs
+    return of_trials(epochs.val_loss, epochs.train_loss, epochs.epoch, np.diff(frame.bounds))
 
 
 def _settings(frame: Frame, rows: NDArray[np.int64]) -> list[tuple[str, str, list[Any]]]:

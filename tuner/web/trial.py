@@ -16,16 +16,18 @@ from dash.development.base_component import Component
 
 from tuner import figures
 from tuner.core import words
+from tuner.core.overfitting import FEWEST_EPOCHS
 from tuner.core.space import Int, text_of
 from tuner.core.trial import TrialState
 from tuner.figures import Frame, Theme
 from tuner.figures.points import kinds
 from tuner.store.columns import TrialRow
-from tuner.web.attributes import attributes, button, toggle
+from tuner.web.attributes import attributes, button, copied, toggle
 from tuner.web.cards import CONFIG
 from tuner.web.live import LiveSnapshot
-from tuner.web.parts import box, message, text_table
+from tuner.web.parts import box, comment_box, message, tagged, text_table
 from tuner.web.route import Route, address
+from tuner.web.table import overfitting
 
 TOLD = 8
 """Settings that are told where a point is pointed at."""
@@ -68,8 +70,8 @@ def panel(
     links = [
         html.A("open", href=address(name, "trial", number), className="button"),
         _select(number),
-        _copied("copy [space.fixed]", fixed),
-        _copied("copy tune export …", export),
+        copied(fixed, "copy [space.fixed]"),
+        copied(export, "copy tune export …"),
     ]
     if row.model_path:
         where = "/-/model.zip?" + address(name, None, number).partition("?")[2]
@@ -97,34 +99,34 @@ def _doing(snapshot: LiveSnapshot, row: TrialRow, *, allows: bool) -> list[Compo
     """What may be asked of the study about this trial: buttons, or the command that does the same."""
     name, lines = snapshot.summary.name, [f"{key}={_plain(value)}" for key, value in row.params.items()]
     comment = snapshot.comments.get(row.number, "")
+    is_running = snapshot.summary.is_driven and not TrialState(row.state).is_over
     if not allows:
         again = f"tune try {quote(name)} {' '.join(map(quote, lines))}"
         say = f"tune comment {quote(name)} {quote(comment)} --trial {row.number}"
-        copies = [_copied("copy tune try …", again), _copied("copy tune comment …", say)]
+        copies = [copied(again, "copy tune try …"), copied(say, "copy tune comment …")]
+        if is_running:
+            copies.append(copied(f"tune stop {quote(name)} --trial {row.number}"))
         return [html.Div(copies, className="controls")]
     buttons: list[Component] = []
-    if not TrialState(row.state).is_over and snapshot.summary.is_driven:
+    if is_running:
         this = json.dumps({"trial": row.number})
         ask = attributes(ask="end", content=this, sure="")
         buttons.append(button("end this trial", **ask))
     elif row.state == TrialState.FAILED:
         ask = attributes(ask="try", content=json.dumps(row.params))
         buttons.append(button("train it again", **ask))
-    text = html.Textarea(id="to-try", rows=min(len(lines), 8), **attributes(label="a configuration to try"))
+    text = html.Textarea(
+        className="to-try", rows=min(len(lines), 8), **attributes(label="a configuration to try")
+    )
     text.children = json.dumps(row.params, indent=1, ensure_ascii=False)
     try_ = button("train this configuration", **attributes(ask="try"))
-    said = html.Textarea(comment, id="comment", rows=2, **attributes(label="a comment on this trial"))
-    keep = button("keep", **attributes(ask="comment", trial=str(row.number)))
-    noted = html.Details([html.Summary("comment"), said, keep], open=bool(comment))
+    inner = comment_box(comment, "a comment on this trial", {"trial": str(row.number)})
+    noted = html.Details([html.Summary("comment"), *inner], open=bool(comment))
     return [*buttons, noted, html.Details([html.Summary("try a change of it …"), text, try_])]
 
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _copied(label: str, text: str) -> Component:
-    return button(label, title=text, **attributes(copy=text))
 
 
 def _select(number: int) -> Component:
@@ -143,6 +145,8 @@ def trial_story(
     printed: str,
     route: Route,
     errors: Mapping[str, float] | None = None,
+    *,
+    allows: bool = False,
 ) -> Component:
     """How a trial ended, and its settings beside the default's and the best one's.
 
@@ -157,6 +161,7 @@ def trial_story(
     return html.Div(
         [
             _steps(snapshot, row),
+            html.Div(_doing(snapshot, row, allows=allows), className="full"),
             box("Outcome", _outcome(frame, row, at, errors or {}, comment), width="half"),
             _settings(snapshot, row),
             *_texts(traceback, printed),
@@ -199,7 +204,7 @@ def _outcome(
 
     told: list[tuple[str, Any]] = [("state", row.state if at is None else str(frame.endings[at]))]
     if comment:
-        told.append(("comment", comment))
+        told.append(("comment", html.Span(tagged(comment, frame.name))))
     if row.rule:
         told.append(("stopped by", row.rule))
     if row.reason:
@@ -209,6 +214,7 @@ def _outcome(
             value = float(frame.at_best(name)[at])
             if value == value or name == frame.objective.metric:
                 told.append((frame.label(name), mean(name, value)))
+        told += _overfitting(frame.only([row.number]))
         told.append(("best epoch", f"{int(trials.best_epoch[at])} of {int(trials.epochs[at])}"))
         told.append(("trained", words.duration(float(trials.seconds[at]))))
     if row.interruptions:
@@ -221,6 +227,19 @@ def _outcome(
         told.append(("model", html.Code(row.model_path)))
     lines = [html.Div([html.Dt(name), html.Dd(value)]) for name, value in told]
     return html.Dl(lines)
+
+
+def _overfitting(frame: Frame) -> list[tuple[str, str]]:
+    """Of a frame of one trial: the gap at the end, and since when it over-fits, as `tune show` has them."""
+    (onset,), (rise,), (last,) = overfitting(frame)
+    if last != last:
+        return []
+    if onset is None:
+        told = "no" if int(frame.trials.epochs[0]) >= FEWEST_EPOCHS else "too short to tell"
+    else:
+        loss = words.metric("val_loss")
+        told = f"from epoch {onset} on; {loss} has risen by {words.percent(rise)} since"
+    return [("gap at the end", words.number(last)), ("over-fits", told)]
 
 
 def _time(text: str) -> Component:

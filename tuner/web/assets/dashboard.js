@@ -82,6 +82,7 @@
     const isElsewhere = !isSameRoute(before, state);
     if (before.study !== state.study) state.open = null;
     showPanel();
+    if (before.q !== state.q) searchTable();
     if (!same([before.sel, before.options], [state.sel, state.options])) set("view", { data: view() });
     if (!isElsewhere) return;
     leave();
@@ -106,7 +107,8 @@
       next.options = state.options;
       if (next.page !== "trial") next.open = state.open;
       next.against = state.against;
-      for (const name of ["where", "q", "sort", "hide"]) next[name] = state[name];
+      for (const name of ["where", "sort", "hide"]) next[name] = state[name];
+      next.q = next.q || state.q;
     }
     go(next);
   }
@@ -347,9 +349,25 @@
     const data = { study: state.study, open: state.open, theme: theme() };
     if (JSON.stringify(data) === shownPanel || (state.open === null && !shownPanel)) return;
     shownPanel = JSON.stringify(data);
+    followed = newest;
     if (state.open === null) set("panel", { children: null });
-    else set("opened", { data });
+    set("opened", { data });
   }
+
+  let newest = "";  // of what the panel may show: the page's version, the size of the trial's log
+  let followed = "";
+
+  // The panel follows its trial, but not while somebody writes in it.
+  function followPanel() {
+    if (state.open === null || followed === newest) return;
+    const isWritten = (box) => box === document.activeElement || box.value !== box.defaultValue;
+    if ([...byId("panel").querySelectorAll("textarea")].some(isWritten)) return;
+    followed = newest;
+    const has = byId("panel").querySelector("[data-digest]")?.dataset.digest;
+    set("opened", { data: { study: state.study, open: state.open, theme: theme(), has, newest } });
+  }
+
+  document.addEventListener("focusout", () => setTimeout(followPanel, 0));
 
   // What stands over the page until it is closed.
   function dialog(label, ...parts) {
@@ -373,17 +391,19 @@
   async function ask(button) {
     if (button.dataset.sure !== undefined && !(await confirmed(button.dataset.sure || button.textContent))) return;
     const kind = button.dataset.ask;
+    const given = button.parentElement.querySelector(kind === "comment" ? ".to-say" : ".to-try");
     try {
       const content = kind === "comment"
-        ? { text: byId("comment").value, trial: Number(button.dataset.trial) }
+        ? { text: given.value, trial: button.dataset.trial === undefined ? null : Number(button.dataset.trial) }
         : kind === "rename" ? { name: byId("new-name").value }
-        : JSON.parse(button.dataset.content || (kind === "try" ? byId("to-try").value : "{}"));
+        : JSON.parse(button.dataset.content || given?.value || "{}");
       const answer = await fetch("/-/ask", {
         method: "POST", headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ study: state.study, kind, content }),
       });
       const { is_noted: isDone, told } = answer.status === 200 ? await answer.json() : { told: await answer.text() };
       button.textContent = told;
+      if (isDone && given) given.defaultValue = given.value;  // nothing is being written any more
       if (isDone && kind === "delete") go(read(new URL("/", location.href)));
       if (isDone && kind === "rename") go({ ...state, study: content.name });
     } catch (error) {
@@ -734,14 +754,18 @@
     if (!holder.contains(table.element)) {
       holder.replaceChildren(table.element);
       if (table.top) table.api.ensureIndexVisible(table.top, "top");
-      set("search", { value: state.q });
-      table.api.setGridOption("quickFilterText", state.q);
+      searchTable();
       filtered();
       chooser();
       press(byId("only-selected"), table.isOnlySelected);
     }
     showSelected();
     tellRows();
+  }
+
+  function searchTable() {
+    if (byId("search")) set("search", { value: state.q });
+    table?.api?.setGridOption("quickFilterText", state.q);
   }
 
   const shownCount = (count) => count.toLocaleString("en");
@@ -787,9 +811,10 @@
   const harmless = ({ value }) =>
     value == null ? "" : typeof value === "string" && /^[=+\-@\t\r\n＝＋－＠]/.test(value) && isNaN(value) ? `'${value}` : value;
 
-  // ---- a word when a study ends, for who looks elsewhere ----
+  // ---- a word when something happens to a study, for who looks elsewhere ----
 
   const awaited = new Set();  // names of studies
+  let noticed = {};  // what the header last said
 
   async function tellEnd(button) {
     if (!awaited.delete(state.study)) awaited.add(state.study);
@@ -801,14 +826,23 @@
     const badge = document.querySelector("#status .badge");
     const button = byId("tell-end");
     if (button && pressed(button) !== awaited.has(state.study)) press(button, awaited.has(state.study));
-    if (!badge || badge.classList.contains("running") || !awaited.delete(state.study)) return;
+    if (!badge) return;
+    const [before, now] = [noticed, { ...badge.dataset }];
+    noticed = now;
+    if (!awaited.has(now.study)) return;
+    const isOver = !badge.classList.contains("running");
+    const failures = before.study === now.study ? now.failed - before.failed : 0;
+    const isBetter = before.study === now.study && now.best !== before.best;
+    if (isOver) awaited.delete(now.study);
+    const what = isOver ? badge.textContent : failures > 0 ? `${shownCount(failures)} failed` : isBetter ? `new best, trial ${now.best}` : "";
+    if (!what) return;
     const audio = new AudioContext();
     const tone = new OscillatorNode(audio, { frequency: 660 });
     tone.connect(new GainNode(audio, { gain: 0.1 })).connect(audio.destination);
     tone.start();
     tone.stop(audio.currentTime + 0.3);
     if (!("Notification" in window) || Notification.permission !== "granted") return;
-    new Notification(`${state.study}: ${badge.textContent}`, { body: badge.parentElement.innerText });
+    new Notification(`${now.study}: ${what}`, { body: badge.parentElement.innerText, tag: now.study });
   }
 
   // ---- what a person does ----
@@ -960,7 +994,8 @@
       updateShell();
       loadGrid();
       showPanel();
-      new MutationObserver(statusChanged).observe(byId("status"), { childList: true, subtree: true });
+      const filter = ["data-failed", "data-best", "data-study"];
+      new MutationObserver(statusChanged).observe(byId("status"), { childList: true, subtree: true, attributes: true, attributeFilter: filter });
       return route();
     },
     rendered: (rendered) => {
@@ -974,6 +1009,10 @@
         if (isSameRoute(rendered.route, state)) arrive();
         document.documentElement.dataset.version = rendered.version;
         document.documentElement.dataset.whole = String(rendered.version !== "more");
+      }
+      if (rendered && rendered.version && rendered.version !== "more") {
+        newest = `${rendered.version} ${rendered.log || 0}`;
+        followPanel();
       }
       updateShell();
       localTimes();
