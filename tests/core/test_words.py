@@ -55,8 +55,8 @@ def test_lists_shares_and_counts_are_words() -> None:
     [
         (0.0514321, 0.0030712, "0.0514 ± 0.0031"),
         (0.0514321, 0.0099999, "0.051 ± 0.010"),
-        (1234.5, 12.3, "1234 ± 12"),
-        (123456.0, 1234.0, "123456 ± 1200"),
+        (1234.5, 12.3, "1,234 ± 12"),
+        (123456.0, 1234.0, "123,456 ± 1,200"),
         (0.5, math.nan, "0.5"),
         (0.5, 0.0, "0.5"),
         (math.nan, 0.1, words.ABSENT),
@@ -67,10 +67,11 @@ def test_a_value_has_the_digits_that_its_error_leaves_it(value: float, error: fl
 
 
 def test_numbers_beside_each_other_are_told_apart() -> None:
-    assert words.number(50123.0) == "50123"
-    assert words.number(50123.4) == "50123"
+    assert words.number(50123.0) == "50,123"
+    assert words.number(50123.4) == "50,123"
     assert words.number(0.5012345) == "0.5012"
-    assert words.number(123456789012345.0) == "123456789012345"
+    assert words.number(123456789012345.0) == "123,456,789,012,345"
+    assert [*words.settings([50123.0, 512, 0.5]), words.setting(2e4)] == ["50123", "512", "0.5", "20000"]
     assert words.numbers(0.12341, 0.12344, None, math.nan) == ["0.12341", "0.12344", "–", "–"]
     assert words.numbers(0.5, 0.5, 0.25) == ["0.5", "0.5", "0.25"]
     assert words.numbers(1.0 + 1e-11, 1.0, math.inf) == ["1.00000000001", "1", "inf"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +221,32 @@ def test_numbers_of_ones_own_and_further_objectives(page: Page, serve: Serve, od
         best = next(each for each in table["curve"] if each["epoch"] == table["best_epoch"])
         for each in own:
             assert columns[each][at] == pytest.approx(best[each]), (record.number, each)
+
+
+def test_a_number_has_one_form_in_the_table_in_the_panel_and_among_the_best(
+    page: Page, serve: Serve, odd: Path
+) -> None:
+    base = serve(odd).rstrip("/")
+    page.goto(base + address("three"))
+    card = page.locator(".card:has(h3:text-is('Best trials'))")
+    card.wait_for()
+    best = {row["trial"].partition(" ")[0]: row for row in rows(page, ".card:has(h3:text-is('Best trials'))")}
+    number = next(each for each in best if each != "0")
+    page.goto(base + address("three", "trials") + f"&open={number}")
+    lines = page.locator("#panel dl > div")
+    lines.first.wait_for()
+    panel = dict(line.split("\n", 1) for line in lines.all_inner_texts())
+    page.locator("#grid .ag-row").first.wait_for()
+    cells = page.evaluate(
+        """number => Object.fromEntries([...document.querySelectorAll('#grid .ag-row')]
+            .filter(row => row.getAttribute('row-id') === number)
+            .flatMap(row => [...row.querySelectorAll('.ag-cell')])
+            .map(cell => [cell.getAttribute('col-id'), cell.innerText.trim()]))""",
+        number,
+    )
+    assert cells["bytes"] == panel["bytes"] == best[number]["bytes"]
+    assert re.fullmatch(r"\d00,000", cells["bytes"])
+    for label, name in METRIC.items():
+        if name in cells and label in best[number]:
+            assert float(cells[name]) == pytest.approx(float(best[number][label]), rel=SHOWN)
+            assert panel[label] == best[number][label]

@@ -35,7 +35,7 @@ def metric(name: str) -> str:
 
 
 def number(value: float | None, error: float = math.nan, digits: int = DIGITS) -> str:
-    """Four significant digits, and no fewer than a whole number has; a dash for what was not measured.
+    """Four significant digits, no fewer than a whole number has, in groups of three; a dash for none.
 
     Args:
         value: the number.
@@ -46,11 +46,11 @@ def number(value: float | None, error: float = math.nan, digits: int = DIGITS) -
         return ABSENT
     if not (math.isfinite(error) and error > 0 and math.isfinite(value)):
         is_whole = abs(value) < _WHOLE and (abs(value) >= 10**digits or value == int(value))
-        return f"{value + 0.0:.0f}" if is_whole else f"{value:.{digits}g}"
+        return f"{value + 0.0:,.0f}" if is_whole else f"{value:.{digits}g}"
     places = 1 - math.floor(math.log10(float(f"{error:.1e}")))
     if not 0 <= places <= 6:
         return f"{number(value)} ± {number(float(f'{error:.1e}'))}"
-    return f"{value:.{places}f} ± {error:.{places}f}"
+    return f"{value:,.{places}f} ± {error:,.{places}f}"
 
 
 def rounded(value: float) -> float:
@@ -76,20 +76,25 @@ def numbers(*values: float | None, errors: Sequence[float] = ()) -> list[str]:
 def settings(values: Iterable[object]) -> list[str]:
     """A parameter's values beside each other; see `setting` and `numbers`."""
     column = list(values)
-    told = iter(numbers(*(value for value in column if isinstance(value, float))))
+    told = map(_typed, numbers(*(value for value in column if isinstance(value, float))))
     return [next(told) if isinstance(value, float) else setting(value) for value in column]
 
 
 def setting(value: object) -> str:
-    """A parameter's value, of a reference into a file its name alone; a dash where it was not active."""
+    """A parameter's value as it is typed, of a reference its name alone; a dash where it was not active."""
     if value is None or value == "":
         return ABSENT
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return number(value)
+        return _typed(number(value))
     folder, _, name = str(value).rpartition("/")
     return name if folder and ".py:" in name else str(value)
+
+
+def _typed(told: str) -> str:
+    """A number as a study's file takes it."""
+    return told.replace(",", "")
 
 
 def duration(seconds: float) -> str:

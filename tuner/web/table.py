@@ -38,7 +38,7 @@ def columns(snapshot: LiveSnapshot, since: int = 0, most: int | None = None) -> 
         most: how many of them, the earliest first; None: all.
 
     Returns:
-        ``names``, ``labels``, ``kinds`` (``"number"`` or ``"text"``),
+        ``names``, ``labels``, ``kinds`` (``"number"``, ``"setting"``: a number, too, or ``"text"``),
         ``columns`` in the same order, the count of the read, and ``order``: the name to
         sort by, and whether less of it is better. Numbers have eight significant digits, integers all;
         None for a missing one.
@@ -94,7 +94,7 @@ def _settings(frame: Frame, rows: NDArray[np.int64]) -> list[tuple[str, str, lis
         if frame.params[name].dtype == object:
             found.append((name, "text", [text or None for text in column.tolist()]))
         else:
-            found.append((name, "number", rounded(column, DIGITS)))
+            found.append((name, "setting", rounded(column, DIGITS)))
     return found
 
 

@@ -547,11 +547,19 @@
     if (state.study !== null && meta("grid-pages").split(",").includes(page)) script(meta("grid-script")).catch(() => {});
   }
 
-  function shown(value) {
+  // A number as `words.number` has it; settings as they are typed.
+  function general(value, digits, isSetting) {
+    const isWhole = Math.abs(value) < 1e15 && (Math.abs(value) >= 10 ** digits || Number.isInteger(value));
+    if (isWhole) return (value + 0).toLocaleString("en", { maximumFractionDigits: 0, useGrouping: !isSetting });
+    const [mantissa, power] = value.toExponential(digits - 1).split("e");
+    if (power >= -4 && power < digits) return String(Number(value.toPrecision(digits)));
+    return `${Number(mantissa)}e${power[0]}${power.slice(1).padStart(2, "0")}`;
+  }
+
+  function shown(value, isSetting) {
     if (typeof value !== "number") return value;
-    if (Number.isInteger(value)) return String(value);
-    const texts = [6, 4].map((digits) => String(Number(value.toPrecision(digits))));
-    return texts.find((text) => text.length < 10) || value.toExponential(3);  // as a cell is wide
+    const texts = [6, 4].map((digits) => general(value, digits, isSetting));
+    return texts.find((text) => text.length < 10) || texts[1];  // as a cell is wide
   }
 
   // Numbers: <=0.1, >5, 1e-4..1e-2, or a number, which means all that round to it. Texts: a part of it, =all of it, !not.
@@ -583,7 +591,7 @@
       const name = column.getColId();
       this.input = make("input", { value: state.where[name] || "", placeholder: "filter" });
       this.input.setAttribute("aria-label", `${column.getColDef().headerName} filter`);
-      this.input.title = table.kinds[name] === "number" ? "<=0.1  >5  1e-4..1e-2  0.1" : "a part of it, =all of it, !not";
+      this.input.title = table.kinds[name] !== "text" ? "<=0.1  >5  1e-4..1e-2  0.1" : "a part of it, =all of it, !not";
       this.input.addEventListener("input", () => {
         state.where = { ...state.where, [name]: this.input.value };
         filtered();
@@ -597,7 +605,7 @@
   function filtered() {
     table.tests = Object.entries(state.where)
       .filter(([name, text]) => text && name in table.columns)
-      .map(([name, text]) => [table.columns[name], matcher(text, table.kinds[name] === "number")]);
+      .map(([name, text]) => [table.columns[name], matcher(text, table.kinds[name] !== "text")]);
     table.api?.onFilterChanged();
   }
 
@@ -625,7 +633,7 @@
   }
 
   function column(name, kind, label) {
-    const isNumber = kind === "number";
+    const isNumber = kind !== "text";
     const by = state.sort || table.order;
     return {
       colId: name,
@@ -646,7 +654,7 @@
       pinned: name === "number" && window.innerWidth > 600 ? "left" : null,
       type: isNumber && name !== "number" ? "rightAligned" : undefined,
       tooltipValueGetter: name === "reason" ? ({ value }) => value : undefined,
-      valueFormatter: isNumber ? (cell) => (cell.value == null ? "–" : shown(cell.value)) : undefined,
+      valueFormatter: isNumber ? (cell) => (cell.value == null ? "–" : shown(cell.value, kind === "setting" || name === "number")) : undefined,
       cellClass: name === "number" ? "link" : name === "state" ? ({ value }) => `state ${value}` : undefined,
       comparator: isNumber ? (a, b) => (a == null) - (b == null) || a - b : undefined,
     };
