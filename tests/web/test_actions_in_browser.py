@@ -157,7 +157,7 @@ def test_the_panel_follows_its_trial_but_not_while_somebody_writes_in_it(
     box.fill("")
     box.blur()
     expect(panel).to_contain_text("epoch 1 is done")
-    log.write_text("epoch 2 is done")
+    log.write_text("epoch 1 is done\nepoch 2 is done")
     expect(panel).to_contain_text("epoch 2 is done")
     panel.locator("#close-panel").click()
     expect(panel).to_be_empty()
