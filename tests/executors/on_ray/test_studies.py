@@ -51,6 +51,7 @@ X = {"x": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.9}}
 COMMAND: dict[str, Any] = {"trainer": {"command": "python train.py", "epochs": 6, "workers": 2}, "space": X}
 RANKS: dict[str, Any] = {
     "trainer": {"use": "./loop.py:train", "epochs": 6, "workers": 1, "world_size": 2, "device": "cpu"},
+    "confirm": {"top": 1, "repeats": 3},
     "space": X,
 }
 FUSED: dict[str, Any] = {
@@ -70,7 +71,7 @@ def stored(study: tuner.Study) -> list[Any]:
 @pytest.mark.parametrize(
     ("table", "is_shared"),
     [(COMMAND, False), (RANKS, True), (FUSED, False)],
-    ids=["command", "ranks", "folds, repeats and confirmation"],
+    ids=["command", "ranks and their confirmation", "folds, repeats and confirmation"],
 )
 def test_a_study_comes_out_bit_for_bit_as_on_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: Mapping[str, Any], is_shared: bool
