@@ -120,12 +120,10 @@ def leave() -> None:
 
 def nodes() -> list[ClusterNode]:
     """What the cluster that this process is connected to has, and which workers are where."""
-    ray = imported()
-    actors = ray._private.state.state.actor_table(None).values()
     placed: dict[str, list[str]] = {}
-    for actor in actors:
-        if actor["State"] == "ALIVE" and actor["ActorClassName"] == "WorkerHost":
-            placed.setdefault(actor["Address"]["NodeID"], []).append(actor["Name"])
+    for state, node, name in _workers():
+        if state == "ALIVE":
+            placed.setdefault(node, []).append(name)
     return [
         ClusterNode(
             node["NodeManagerHostname"],
@@ -134,15 +132,34 @@ def nodes() -> list[ClusterNode]:
             sorted(placed.get(node["NodeID"], ())),
             node.get("DeathReasonMessage", ""),
         )
-        for node in ray.nodes()
+        for node in imported().nodes()
     ]
+
+
+def _workers() -> list[tuple[str, str, str]]:
+    """State, node and name of each worker there ever was, from Ray's own table of actors.
+
+    A client (``ray://``) has no such table, and asks on the cluster.
+    """
+    ray = imported()
+
+    def table() -> list[tuple[str, str, str]]:
+        import ray
+
+        actors = ray._private.state.state.actor_table(None).values()
+        ours = [each for each in actors if each["ActorClassName"] == "WorkerHost"]
+        return [(str(each["State"]), str(each["Address"]["NodeID"]), str(each["Name"])) for each in ours]
+
+    if not ray.util.client.ray.is_connected():
+        return table()
+    found: list[tuple[str, str, str]] = ray.get(ray.remote(num_cpus=0)(table).remote())
+    return found
 
 
 def waiting() -> list[str]:
     """Names of the studies' workers that no node has room for."""
-    actors = imported()._private.state.state.actor_table(None).values()
     starting = ("PENDING_CREATION", "DEPENDENCIES_UNREADY")
-    return sorted(a["Name"] for a in actors if a["State"] in starting and a["ActorClassName"] == "WorkerHost")
+    return sorted(name for state, _, name in _workers() if state in starting)
 
 
 def is_full(error: Exception) -> bool:
