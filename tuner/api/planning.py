@@ -23,7 +23,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.training import Trainer
 from tuner.errors import SpecError
 from tuner.executors import Standby
-from tuner.trainers.device import device_at_hand
+from tuner.trainers.device import devices_at_hand
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,8 @@ def _loops(spec: StudySpec) -> int:
         return 0
     workers = asked.workers
     if workers == "auto":
-        workers = cores() if (device_at_hand() if asked.device == "auto" else asked.device) == "cpu" else 1
+        devices = devices_at_hand() if asked.device == "auto" else asked.devices
+        workers = cores() if devices == ("cpu",) else len(devices) // asked.devices_of_worker
     return min(workers, spec.budget.trials or workers)
 
 

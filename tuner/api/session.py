@@ -38,7 +38,7 @@ from tuner.judging.measures import BY_CLASS
 from tuner.search import OptunaSearcher
 from tuner.store import Database, StudyStore
 from tuner.trainers.baseline import baseline
-from tuner.trainers.device import device_at_hand
+from tuner.trainers.device import devices_at_hand, every_gpu
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,7 +52,8 @@ class Session:
     Attributes:
         kind: the executor's name.
         layout: how many workers, and the rows and threads of each.
-        devices: decided, never ``"auto"``.
+        devices: those that are used; decided, never ``"auto"``.
+        at_hand: how many there were to choose from.
         unfused: why trials train one at a time; None where they are fused.
         measured: the measured gain of the layout; None where there was no choice.
         told: further notes, one sentence each.
@@ -70,6 +71,7 @@ class Session:
     measured: str | None
     told: tuple[str, ...] = ()
     stored: Mapping[str, Any] = field(default_factory=dict)
+    at_hand: int = 1
 
     @classmethod
     def of(
@@ -88,8 +90,7 @@ class Session:
             PluginError: a rule's reference leads nowhere, or a tracker's package is not installed.
         """
         spec, trainer = planned.spec, planned.spec.trainer
-        at_hand = "cuda" if trainer.resources.gpus and trainer.executor == "ray" else None
-        devices = (at_hand or device_at_hand(),) if trainer.device == "auto" else trainer.devices
+        devices = _devices(trainer)
         tracking.require(spec.tracking)
         unfused = "[trainer] rows = 1" if trainer.rows == 1 else planned.unfused(devices[0])
         searcher = OptunaSearcher(
@@ -97,13 +98,15 @@ class Session:
         )
         rules = callbacks.build(spec)
         layout, measured = _layout(planned, devices, unfused, in_process, stored or {})
+        at_hand, devices = len(devices), _used(trainer, devices, layout.workers, layout.world_size)
         if layout.rows == 1 and unfused is None:
             unfused = measured or "as this study began"
         limited = spec.stop.memory is not None or spec.stop.silence is not None or layout.world_size > 1
         kind = executors.chosen(trainer.executor, layout.workers, ends_trials=limited)
         return cls(
-            planned, url, searcher, rules, kind, layout, devices, unfused, measured, stored=stored or {}
-        )
+            planned, url, searcher, rules, kind, layout, devices, unfused, measured,
+            stored=stored or {}, at_hand=at_hand,
+        )  # fmt: skip
 
     @property
     def fingerprint(self) -> bytes | None:
@@ -181,6 +184,7 @@ class Session:
         """What the store keeps of the run beside the spec."""
         chosen = {
             "device": ", ".join(self.devices),
+            **({"devices": self.at_hand} if self.at_hand > len(self.devices) else {}),
             "executor": self.kind,
             "workers": self.layout.workers,
             "rows": self.layout.rows,
@@ -255,7 +259,8 @@ class Session:
         job = replace(job, most_work=at.most_work)
         if at.rows > 1 and self.measured is None and self.devices[0] == "cpu":
             compile_kernels(planned.make(), job)
-        shares = assign_devices(self.devices, _devices_each(trainer, at.world_size), at.workers, at.threads)
+        in_a_row = _devices_each(trainer, self.devices, at.world_size)
+        shares = assign_devices(self.devices, in_a_row, at.workers, at.threads)
         resources = [replace(each, world_size=at.world_size) for each in shares]
         setup = executors.Setup(
             planned.make, job, artifacts, tuple(resources), trainer.restarts, bool(trainer.reproducible),
@@ -305,8 +310,12 @@ def _layout(
         asked["world_size"] = trainer.world_size
     kept = {name: stored.get(name) for name in asked}
     as_asked = all(value in ("auto", kept[name]) for name, value in asked.items())
-    same_place = (stored.get("device"), stored.get("machine")) == (", ".join(devices), _machine())
-    if as_asked and same_place and None not in kept.values() and (unfused is None or kept["rows"] == 1):
+    if (
+        as_asked
+        and None not in kept.values()
+        and (unfused is None or kept["rows"] == 1)
+        and _is_same_place(trainer, devices, stored)
+    ):
         most = stored.get("most_work")
         layout = WorkerLayout(**{name: int(value or 1) for name, value in kept.items()})
         return replace(layout, most_work=math.inf if most is None else most), stored.get("measured")
@@ -314,7 +323,8 @@ def _layout(
     size = trainer.world_size
     if size == "auto":
         size, told = world_size(planned, devices, cores())
-    device, parts, named = devices[0], len(devices) // _devices_each(trainer, size), trainer.executor
+    device, named = devices[0], trainer.executor
+    parts = len(devices) // _devices_each(trainer, devices, size)
     found = executors.kind(named) if named != executors.AUTO else None
     is_local = found is not None and found.is_local
     room = getattr(found, "workers", None)
@@ -326,10 +336,11 @@ def _layout(
         workers = trainer.workers
     elif given != ResourceSpec() and not is_local:
         workers = _workers_of(given, parts if device != "cpu" else 0)
-    elif parts > 1 and not is_local:
+    elif parts > 1 and not is_local and not (in_process and trainer.device == "auto"):
         workers = parts
     else:
         workers = 1 if in_process or device != "cpu" or not unfused or is_local else max(1, cores() // size)
+    if trainer.workers == "auto":
         workers = min(workers, planned.spec.budget.trials or workers)
     cpus = max(1, given.cpus // size) if given.cpus else None
     decided = cpus or (1 if unfused or room is not None else max(1, cores() // workers))
@@ -340,16 +351,42 @@ def _layout(
         return WorkerLayout(trainer.rows, workers, threads), None
     if given.cpus is not None or room is not None:
         planned = _with(planned, workers=workers, threads=threads)
+    elif workers > 1:
+        planned = _with(planned, workers=workers)
     job = planned.job(1, Resources((device,), threads))
-    layout, told = fastest(planned.make(), job, cores(), processes=not in_process)
-    if workers > 1 and layout.workers == 1:  # measured on one device, of which each worker has its own
-        layout = replace(layout, workers=workers, threads=threads)
-    return layout, told
+    return fastest(planned.make(), job, cores(), processes=not in_process)
 
 
-def _devices_each(trainer: TrainerSpec, size: int) -> int:
+def _devices(trainer: TrainerSpec) -> tuple[str, ...]:
+    """The devices that a study may use; one of each worker's where an executor finds room for workers."""
+    if trainer.device == "cuda" and trainer.world_size == "auto":
+        return every_gpu() or trainer.devices
+    if trainer.device != "auto":
+        return trainer.devices
+    if trainer.executor != executors.AUTO and hasattr(executors.kind(trainer.executor), "workers"):
+        return ("cuda",) if trainer.resources.gpus else (devices_at_hand()[0].partition(":")[0],)
+    return devices_at_hand()
+
+
+def _devices_each(trainer: TrainerSpec, devices: Sequence[str], size: int) -> int:
     """How many devices a worker gets whose trials train on so many processes."""
-    return trainer.devices_of_worker if trainer.world_size != "auto" else min(size, len(trainer.devices))
+    is_open = trainer.device == "auto" or trainer.world_size == "auto"
+    each = size if is_open else trainer.devices_of_worker
+    return min(max(each, int(trainer.resources.gpus)), len(devices))
+
+
+def _used(trainer: TrainerSpec, devices: Sequence[str], workers: int, size: int) -> tuple[str, ...]:
+    """The devices that so many workers use, which share them where there are fewer."""
+    each = _devices_each(trainer, devices, size)
+    return tuple(devices[: each * min(workers, len(devices) // each)])
+
+
+def _is_same_place(trainer: TrainerSpec, devices: Sequence[str], stored: Mapping[str, Any]) -> bool:
+    """Whether what a study was started on is at hand, and no more."""
+    used = _used(trainer, devices, int(stored["workers"]), int(stored.get("world_size", 1)))
+    known = stored.get("devices", len(used))
+    found = stored.get("device"), stored.get("machine"), known
+    return found == (", ".join(used), _machine(), len(devices))
 
 
 def _with(planned: PreparedStudy, **fixed: int) -> PreparedStudy:
@@ -358,9 +395,14 @@ def _with(planned: PreparedStudy, **fixed: int) -> PreparedStudy:
 
 
 def _workers_of(given: ResourceSpec, gpus: int) -> int:
-    """How many workers with these resources this machine has room for, at least 1."""
+    """How many workers with these resources this machine has room for, at least 1.
+
+    Args:
+        given: the resources; one GPU each where they name none.
+        gpus: how many there are, or as many as workers that have several; 0: none is used.
+    """
     limits = [cores() // given.cpus] if given.cpus else []
-    limits += [int(gpus / given.gpus)] if given.gpus and gpus else []
+    limits += [gpus * given.workers_of_gpu] if gpus else []
     limits += [memory() // given.memory_bytes] if given.memory_bytes else []
     return max(1, min(limits, default=cores()))
 

@@ -55,10 +55,6 @@ def world_size(planned: PreparedStudy, devices: Sequence[str], cores: int) -> tu
 
 def _places(devices: Sequence[str], cores: int) -> list[str]:
     """The device of each process that there is one for."""
-    if tuple(devices) == ("cuda",):
-        import torch
-
-        return [f"cuda:{at}" for at in range(torch.cuda.device_count())]
     return ["cpu"] * cores if tuple(devices) == ("cpu",) else list(devices)
 
 

@@ -42,7 +42,7 @@ SecondsOption = Annotated[float | None, typer.Option(metavar="S", help="Total wa
 WorkersOption = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Trials that train at the same time.")
 ]
-DeviceOption = Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")]
+DeviceOption = Annotated[str | None, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to train.")]
 ClusterOption = Annotated[
     str | None,
     typer.Option(

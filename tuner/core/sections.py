@@ -126,6 +126,12 @@ class ResourceSpec(Section):
         return self
 
     @property
+    def workers_of_gpu(self) -> int:
+        """How many workers share a GPU: 1 where they have whole ones, or none is named."""
+        # A little more, since 1 / (1 / 49) is less than 49.
+        return int(1 / self.gpus + 1e-9) if 0 < self.gpus < 1 else 1
+
+    @property
     def memory_bytes(self) -> int:
         """`memory` as a number; 0 where none is set aside."""
         return amount(self.memory or "") or 0

@@ -118,7 +118,8 @@ class TrainerSpec(Section):
     )
     device: str = Field(
         "auto",
-        description="auto | cpu | cuda | cuda:1, or several that the workers share: cuda:0, cuda:1",
+        description="auto (every GPU of CUDA, else cpu) | cpu | cuda | cuda:1 | mps, or several that the "
+        "workers share: cuda:0, cuda:1",
     )
     devices_per_worker: int = Field(
         1, ge=1, description="devices that each worker gets, for loops that train on several at once"
@@ -193,6 +194,10 @@ class TrainerSpec(Section):
                     raise ValueError(f"class_weight: {name!r} has {value:g}; give numbers from 0 up")
         if self.world_size != 1 and self.rows not in ("auto", 1):
             raise ValueError(f"rows: {self.rows} beside world_size; such trials are not fused; drop one")
+        if "mps" in self.devices and self.world_size != 1:
+            raise ValueError("world_size: processes on mps cannot exchange what they train; drop world_size")
+        if "mps" in self.devices and self.precision != "float32":
+            raise ValueError(f"precision: {self.precision} was not tried on mps; drop precision")
         if self.sync_every > 1 and self.world_size == 1:
             raise ValueError("sync_every: nothing is to be averaged; set world_size, or drop it")
         if more := len(self.devices) % self.devices_of_worker:

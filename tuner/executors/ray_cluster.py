@@ -178,13 +178,16 @@ def options(resources: ResourceSpec, threads: int) -> dict[str, Any]:
 
 def slots(asked: Mapping[str, Any]) -> int:
     """How many workers with these `options` all nodes have room for."""
-    names = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
-    wanted = {names[key]: value for key, value in asked.items() if key in names and value}
-    return sum(
-        int(min((node["Resources"].get(name, 0) / value for name, value in wanted.items()), default=math.inf))
-        for node in imported().nodes()
-        if node["Alive"]
-    )
+    return sum(_slots_of(node["Resources"], asked) for node in imported().nodes() if node["Alive"])
+
+
+def _slots_of(has: Mapping[str, float], asked: Mapping[str, Any]) -> int:
+    names = {"num_cpus": "CPU", "memory": "memory"}
+    rooms = [has.get(name, 0) / asked[key] for key, name in names.items() if asked.get(key)]
+    if gpus := asked.get("num_gpus"):
+        # No worker has parts of two GPUs.
+        rooms.append(int(has.get("GPU", 0) / max(1, gpus)) * ResourceSpec(gpus=gpus).workers_of_gpu)
+    return int(min(rooms, default=math.inf))
 
 
 def room(trainer: TrainerSpec) -> int:

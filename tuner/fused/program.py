@@ -269,7 +269,10 @@ def _names(module: nn.Module) -> dict[str, str]:
 def _generators(device: torch.device) -> Tensor:
     """Where torch's global generators stand."""
     state: Tensor = torch.get_rng_state()
-    return state if device.type == "cpu" else torch.cat([state, torch.cuda.get_rng_state(device)])
+    if device.type == "cpu":
+        return state
+    own = torch.mps.get_rng_state() if device.type == "mps" else torch.cuda.get_rng_state(device)
+    return torch.cat([state, own])
 
 
 def _shapes(samples: int, outputs: int) -> tuple[Hashable, ...]:

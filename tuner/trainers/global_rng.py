@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+_OF_TORCH = ("torch", "cuda", "mps")
 _LENT = threading.RLock()
 """Held by the thread whose trial has the generators."""
 
@@ -66,7 +67,7 @@ class GlobalRng:
         if "random" in found:
             version, words, rest = found["random"]
             found["random"] = (version, np.array(words, np.uint32), rest)
-        return found | {name: found[name].numpy() for name in ("torch", "cuda") if name in found}
+        return found | {name: found[name].numpy() for name in _OF_TORCH if name in found}
 
     def restore(self, state: Mapping[str, Any], *, entered: bool = False) -> None:
         """Put the trial's generators where `state` found them.
@@ -79,7 +80,7 @@ class GlobalRng:
         if "random" in state:
             version, words, rest = state["random"]
             self._own["random"] = (version, tuple(words.tolist()), rest)
-        for name in ("torch", "cuda"):
+        for name in _OF_TORCH:
             if name in state:
                 import torch
 
@@ -108,4 +109,7 @@ class GlobalRng:
                     lambda state: cuda.set_rng_state(state, self._device),
                     cuda.manual_seed_all,
                 )
+            if self._device == "mps":
+                mps = torch.mps
+                found["mps"] = mps.get_rng_state, mps.set_rng_state, mps.manual_seed
         return found

@@ -16,7 +16,7 @@ from tuner.core.trial import Trial
 from tuner.trainers.command.line import faults
 from tuner.trainers.command.metrics import metrics_faults
 from tuner.trainers.command.run import ScriptRun
-from tuner.trainers.device import device_fault_of_any, device_faults
+from tuner.trainers.device import device_fault_of_command, device_faults
 from tuner.trainers.function import FunctionSession, FunctionTrainer
 
 
@@ -25,7 +25,7 @@ class CommandTrainer:
 
     def validate(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
         """What is wrong with the command, its metrics, and the device that it is told of."""
-        found = list(device_faults(spec.trainer.devices, device_fault_of_any))
+        found = list(device_faults(spec.trainer.devices, device_fault_of_command))
         if data is not None or spec.data is not None:
             found.append("data: a command reads its data by itself; drop [data]")
         if spec.trainer.command is None:

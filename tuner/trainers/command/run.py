@@ -18,6 +18,7 @@ from tuner.trainers.command.line import arguments, filled
 from tuner.trainers.command.metrics import MetricsFile, Take, from_line, is_file
 from tuner.trainers.command.process import CommandProcess
 from tuner.trainers.context import TrialContext
+from tuner.trainers.device import VISIBLE, visible_to_command
 from tuner.trainers.function import numbers_for
 
 _FILE_S = 0.005
@@ -114,8 +115,8 @@ def _environment(params: Mapping[str, Any], context: TrialContext, folder: Path)
         "TUNER_PARAMS": str(table),
         "TUNER_CHECKPOINT": str(folder),
     }
-    cards = [name.partition(":")[2] or "0" for name in context.resources.devices if name.startswith("cuda")]
-    return found | ({"CUDA_VISIBLE_DEVICES": ",".join(cards)} if cards else {})
+    cards = visible_to_command(context.resources.devices)
+    return found if cards is None else {**found, VISIBLE: cards}
 
 
 def _failure(words: str, process: CommandProcess) -> Failure:

@@ -22,6 +22,7 @@ from tuner.child_process import end_with_parent
 from tuner.core.job import Job
 from tuner.core.training import Failure, Outcome, SessionTrainer, Snapshot, Trainer, TrialBatch, TrialSession
 from tuner.core.trial import Trial
+from tuner.trainers.device import every_gpu
 from tuner.trainers.group.hang import note_waiting
 from tuner.trainers.group.orders import Answered, Failing, Raised, RankOrder, digests, without
 
@@ -153,10 +154,7 @@ class _AnnouncingSession:
 
 def _devices(names: Sequence[str], size: int) -> list[str]:
     """Each rank's device: those of the worker in turn, and every GPU where they are just called cuda."""
-    if tuple(names) == ("cuda",):
-        import torch
-
-        names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    names = every_gpu() if tuple(names) == ("cuda",) else names
     return [names[rank % len(names)] for rank in range(size)]
 
 

@@ -45,7 +45,10 @@ class TrialRng:
 
     def copy(self) -> Self:
         """Streams that go on independently."""
-        order, augmenting, dropout = (getattr(self, name).clone_state() for name in _TORCH)
+        order, augmenting = (getattr(self, name).clone_state() for name in ("order", "augmentation"))
+        # Of mps a clone has the seed only, not how far the stream has come.
+        dropout = Generator(self.dropout.device)
+        dropout.set_state(self.dropout.get_state())
         return type(self)(order, augmenting, dropout, copy.deepcopy(self.mixup))
 
     def state(self) -> dict[str, Any]:

@@ -136,8 +136,8 @@ def _pass(module: nn.Module, x: Tensor) -> float:
     """Milliseconds until the outputs are there."""
     start = time.perf_counter()
     module(x)
-    if x.is_cuda:
+    if not x.is_cpu:
         import torch
 
-        torch.cuda.synchronize(x.device)
+        torch.mps.synchronize() if x.is_mps else torch.cuda.synchronize(x.device)
     return (time.perf_counter() - start) * 1e3

@@ -10,10 +10,12 @@ import torch
 from tuner.core.training import Failure
 from tuner.errors import DeviceError, TrialError, first_line
 
+_FULL = "out of memory on the GPU; lower batch_size, width or [trainer] workers"
+
 
 @contextmanager
 def translated(device: torch.device) -> Iterator[None]:
-    """Say in words what CUDA has to say.
+    """Say in words what CUDA has to say, or Metal of its memory.
 
     Raises:
         TrialError: there was not enough memory, which is its trial's fault.
@@ -23,8 +25,10 @@ def translated(device: torch.device) -> Iterator[None]:
         yield
     except torch.cuda.OutOfMemoryError as error:
         torch.cuda.empty_cache()
-        raise TrialError("out of memory on the GPU; lower batch_size, width or [trainer] workers") from error
+        raise TrialError(_FULL) from error
     except Exception as error:
+        if device.type == "mps" and "MPS backend out of memory" in first_line(error):
+            raise TrialError(_FULL) from error
         if device.type == "cuda" and "CUDA error" in first_line(error):
             raise DeviceError(f"{device}: {first_line(error)}; start again with a fresh process") from error
         raise

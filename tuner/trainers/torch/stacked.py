@@ -46,7 +46,7 @@ from tuner.trainers.torch.training_arrays import TrainingArrays
 from tuner.trainers.torch.training_tensors import TrainingTensors, tensors_of
 from tuner.trainers.torch.work import step_work
 
-QUANTUM = {"cpu": (8, 32), "cuda": (32, 256)}
+QUANTUM = {"cpu": (8, 32), "cuda": (32, 256), "mps": (32, 256)}
 """Micro-batches on each kind of device: those of batches that fit the first one, and all others.
 
 Two sizes waste less on padding than more sizes would on groups of few rows.
