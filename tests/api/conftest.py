@@ -12,7 +12,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TUNER_STORAGE", raising=False)
     # A study has worker processes where it asks for them: to start two takes longer than most of the tests.
-    monkeypatch.setattr("tuner.api.session.cores", lambda: 1)
+    monkeypatch.setattr("tuner.api.layout.cores", lambda: 1)
     monkeypatch.setattr("tuner.api.planning.cores", lambda: 1)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.api.cores import cores
+from tuner.api.cores import cores, memory
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +71,34 @@ def test_the_lowest_quota_above_the_process_counts_rounded_up(
     tmp_path: Path, files: dict[str, str], expected: int
 ) -> None:
     assert cores(tree(tmp_path, files)) == expected
+
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, 64 * GIB),
+        ({"proc/self/cgroup": "0::/\n", f"{V2}/memory.max": f"{8 * GIB}\n"}, 8 * GIB),
+        ({"proc/self/cgroup": "0::/\n", f"{V2}/memory.max": "max\n"}, 64 * GIB),
+        ({"proc/self/cgroup": "0::/\n", f"{V2}/memory.max": "nonsense\n"}, 64 * GIB),
+        ({"proc/self/cgroup": "0::/\n", f"{V2}/memory.max": f"{96 * GIB}\n"}, 64 * GIB),
+        (
+            {
+                "proc/self/cgroup": "0::/a/b/c\n",
+                f"{V2}/a/memory.max": f"{16 * GIB}\n",
+                f"{V2}/a/b/memory.max": f"{4 * GIB}\n",
+                f"{V2}/a/b/c/memory.max": "max\n",
+            },
+            4 * GIB,
+        ),
+        ({"proc/self/cgroup": "0::/docker/f00\n", f"{V2}/memory.max": f"{5 * GIB}\n"}, 5 * GIB),
+        ({"proc/self/cgroup": "0::/../../a\n", f"{V2}/a/memory.max": f"{6 * GIB}\n"}, 6 * GIB),
+    ],
+)
+def test_the_lowest_memory_above_the_process_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], expected: int
+) -> None:
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 16 * 2**20}.__getitem__)
+    assert memory(tree(tmp_path, files)) == expected

@@ -15,6 +15,7 @@ import pytest
 from tuner.api import probe
 from tuner.api import session as sessions
 from tuner.api.cores import cores
+from tuner.api.layout import layout_of
 from tuner.api.planning import plan
 from tuner.api.probe import WorkerLayout, fastest
 from tuner.api.session import Session
@@ -326,5 +327,5 @@ def test_another_machine_or_another_wish_is_another_choice() -> None:
 
 
 def test_there_is_a_worker_for_each_device_though_rows_are_measured_on_one() -> None:
-    layout, _ = sessions._layout(plan("digits_cnn"), ("cuda:0", "cuda:1"), None, in_process=False, stored={})
+    layout, _ = layout_of(plan("digits_cnn"), ("cuda:0", "cuda:1"), None, in_process=False, stored={})
     assert layout == WorkerLayout(8, 2, max(1, cores() // 2))

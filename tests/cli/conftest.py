@@ -18,7 +18,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TUNER_STORAGE", raising=False)
     # A study has worker processes where it asks for them: to start two takes longer than most of the tests.
-    monkeypatch.setattr("tuner.api.session.cores", lambda: 1)
+    monkeypatch.setattr("tuner.api.layout.cores", lambda: 1)
     monkeypatch.setattr("tuner.api.planning.cores", lambda: 1)
     (tmp_path / "trainer.py").write_text(TRAINER)
     (tmp_path / "study.toml").write_text(STUDY)

@@ -172,7 +172,7 @@ def gone_on(folder: Folder, seconds: float | None = None) -> None:
     assert not folder.checkpoints()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_a_study_that_is_told_to_end_goes_on_as_if_it_never_was(
     tmp_path: Path, whole: Callable[[str], Table], number: signal.Signals
 ) -> None:

@@ -17,19 +17,16 @@ import numpy as np
 
 from tuner import callbacks, executors
 from tuner.api import tracking
-from tuner.api.cores import cores, memory
+from tuner.api.layout import assign_devices, devices_each, devices_for, layout_of, machine, used_devices
 from tuner.api.planning import PreparedStudy
-from tuner.api.probe import WorkerLayout, compile_kernels, fastest
+from tuner.api.probe import WorkerLayout, compile_kernels
 from tuner.api.provenance import inputs_of
-from tuner.api.world import world_size
 from tuner.artifacts import Artifacts
 from tuner.core import garbage, words
 from tuner.core.baseline import KEY
 from tuner.core.job import Resources
 from tuner.core.ports import Callback, Executor, Observer, Searcher
 from tuner.core.reading_columns import ReadingColumns
-from tuner.core.sections import ResourceSpec
-from tuner.core.spec import TrainerSpec
 from tuner.core.trial import NUMBERS, Reading, TrialRecord
 from tuner.engine import Engine
 from tuner.executors.checkpoints import Checkpoints
@@ -38,7 +35,6 @@ from tuner.judging.measures import BY_CLASS
 from tuner.search import OptunaSearcher
 from tuner.store import Database, StudyStore
 from tuner.trainers.baseline import baseline
-from tuner.trainers.device import devices_at_hand, every_gpu
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,15 +86,15 @@ class Session:
             PluginError: a rule's reference leads nowhere, or a tracker's package is not installed.
         """
         spec, trainer = planned.spec, planned.spec.trainer
-        devices = _devices(trainer)
+        devices = devices_for(trainer)
         tracking.require(spec.tracking)
         unfused = "[trainer] rows = 1" if trainer.rows == 1 else planned.unfused(devices[0])
         searcher = OptunaSearcher(
             spec.search_space(), spec.search, spec.objectives(), learns=spec.space.learned
         )
         rules = callbacks.build(spec)
-        layout, measured = _layout(planned, devices, unfused, in_process, stored or {})
-        at_hand, devices = len(devices), _used(trainer, devices, layout.workers, layout.world_size)
+        layout, measured = layout_of(planned, devices, unfused, in_process, stored or {})
+        at_hand, devices = len(devices), used_devices(trainer, devices, layout.workers, layout.world_size)
         if layout.rows == 1 and unfused is None:
             unfused = measured or "as this study began"
         limited = spec.stop.memory is not None or spec.stop.silence is not None or layout.world_size > 1
@@ -199,7 +195,7 @@ class Session:
             rows = {"task": data.task, "train_rows": len(data.train), "validation_rows": len(data.validation)}
             rows |= inputs_of(data)
         versions = {name: _VERSION(name) for name in ("tuner", "torch", "optuna", "scikit-learn", "numpy")}
-        where = {"machine": _machine(), "python": platform.python_version(), "versions": versions}
+        where = {"machine": machine(), "python": platform.python_version(), "versions": versions}
         found = baseline(self.planned.spec, data)
         base = {KEY: found.to_table()} if found is not None else {}
         return {**chosen, **where, **rows, **base, "notes": self.notes}
@@ -259,7 +255,7 @@ class Session:
         job = replace(job, most_work=at.most_work)
         if at.rows > 1 and self.measured is None and self.devices[0] == "cpu":
             compile_kernels(planned.make(), job)
-        in_a_row = _devices_each(trainer, self.devices, at.world_size)
+        in_a_row = devices_each(trainer, self.devices, at.world_size)
         shares = assign_devices(self.devices, in_a_row, at.workers, at.threads)
         resources = [replace(each, world_size=at.world_size) for each in shares]
         setup = executors.Setup(
@@ -287,125 +283,3 @@ class _EndedCurves:
 
     def curves(self) -> Iterator[tuple[int, Sequence[Reading]]]:
         return self.database.each_ended(self.study)
-
-
-def assign_devices(devices: Sequence[str], each: int, workers: int, threads: int) -> list[Resources]:
-    """What each worker may use: `each` devices in a row; they are shared where there are more workers."""
-    parts = [tuple(devices[i : i + each]) for i in range(0, len(devices), each)]
-    return [Resources(parts[worker % len(parts)], threads) for worker in range(workers)]
-
-
-def _layout(
-    planned: PreparedStudy,
-    devices: Sequence[str],
-    unfused: str | None,
-    in_process: bool,
-    stored: Mapping[str, Any],
-) -> tuple[WorkerLayout, str | None]:
-    """How trials train, and what was measured of it."""
-    trainer = planned.spec.trainer
-    given = trainer.resources
-    asked = {name: getattr(trainer, name) for name in ("rows", "workers", "threads")}
-    if trainer.world_size != 1:
-        asked["world_size"] = trainer.world_size
-    kept = {name: stored.get(name) for name in asked}
-    as_asked = all(value in ("auto", kept[name]) for name, value in asked.items())
-    if (
-        as_asked
-        and None not in kept.values()
-        and (unfused is None or kept["rows"] == 1)
-        and _is_same_place(trainer, devices, stored)
-    ):
-        most = stored.get("most_work")
-        layout = WorkerLayout(**{name: int(value or 1) for name, value in kept.items()})
-        return replace(layout, most_work=math.inf if most is None else most), stored.get("measured")
-    told: str | None = None
-    size = trainer.world_size
-    if size == "auto":
-        size, told = world_size(planned, devices, cores())
-    device, named = devices[0], trainer.executor
-    parts = len(devices) // _devices_each(trainer, devices, size)
-    found = executors.kind(named) if named != executors.AUTO else None
-    is_local = found is not None and found.is_local
-    room = getattr(found, "workers", None)
-    if room is not None and trainer.workers == "auto":
-        held = room(trainer.model_copy(update={"world_size": size}))
-        planned = _with(planned, workers=min(held, planned.spec.budget.trials or held))
-        trainer = planned.spec.trainer
-    if trainer.workers != "auto":
-        workers = trainer.workers
-    elif given != ResourceSpec() and not is_local:
-        workers = _workers_of(given, parts if device != "cpu" else 0)
-    elif parts > 1 and not is_local and not (in_process and trainer.device == "auto"):
-        workers = parts
-    else:
-        workers = 1 if in_process or device != "cpu" or not unfused or is_local else max(1, cores() // size)
-    if trainer.workers == "auto":
-        workers = min(workers, planned.spec.budget.trials or workers)
-    cpus = max(1, given.cpus // size) if given.cpus else None
-    decided = cpus or (1 if unfused or room is not None else max(1, cores() // workers))
-    threads = trainer.threads if trainer.threads != "auto" else decided
-    if unfused:
-        return WorkerLayout(1, workers, threads, world_size=size), told
-    if trainer.rows != "auto":
-        return WorkerLayout(trainer.rows, workers, threads), None
-    if given.cpus is not None or room is not None:
-        planned = _with(planned, workers=workers, threads=threads)
-    elif workers > 1:
-        planned = _with(planned, workers=workers)
-    job = planned.job(1, Resources((device,), threads))
-    return fastest(planned.make(), job, cores(), processes=not in_process)
-
-
-def _devices(trainer: TrainerSpec) -> tuple[str, ...]:
-    """The devices that a study may use; one of each worker's where an executor finds room for workers."""
-    if trainer.device == "cuda" and trainer.world_size == "auto":
-        return every_gpu() or trainer.devices
-    if trainer.device != "auto":
-        return trainer.devices
-    if trainer.executor != executors.AUTO and hasattr(executors.kind(trainer.executor), "workers"):
-        return ("cuda",) if trainer.resources.gpus else (devices_at_hand()[0].partition(":")[0],)
-    return devices_at_hand()
-
-
-def _devices_each(trainer: TrainerSpec, devices: Sequence[str], size: int) -> int:
-    """How many devices a worker gets whose trials train on so many processes."""
-    is_open = trainer.device == "auto" or trainer.world_size == "auto"
-    each = size if is_open else trainer.devices_of_worker
-    return min(max(each, int(trainer.resources.gpus)), len(devices))
-
-
-def _used(trainer: TrainerSpec, devices: Sequence[str], workers: int, size: int) -> tuple[str, ...]:
-    """The devices that so many workers use, which share them where there are fewer."""
-    each = _devices_each(trainer, devices, size)
-    return tuple(devices[: each * min(workers, len(devices) // each)])
-
-
-def _is_same_place(trainer: TrainerSpec, devices: Sequence[str], stored: Mapping[str, Any]) -> bool:
-    """Whether what a study was started on is at hand, and no more."""
-    used = _used(trainer, devices, int(stored["workers"]), int(stored.get("world_size", 1)))
-    known = stored.get("devices", len(used))
-    found = stored.get("device"), stored.get("machine"), known
-    return found == (", ".join(used), _machine(), len(devices))
-
-
-def _with(planned: PreparedStudy, **fixed: int) -> PreparedStudy:
-    trainer = planned.spec.trainer.model_copy(update=fixed)
-    return replace(planned, spec=planned.spec.model_copy(update={"trainer": trainer}))
-
-
-def _workers_of(given: ResourceSpec, gpus: int) -> int:
-    """How many workers with these resources this machine has room for, at least 1.
-
-    Args:
-        given: the resources; one GPU each where they name none.
-        gpus: how many there are, or as many as workers that have several; 0: none is used.
-    """
-    limits = [cores() // given.cpus] if given.cpus else []
-    limits += [gpus * given.workers_of_gpu] if gpus else []
-    limits += [memory() // given.memory_bytes] if given.memory_bytes else []
-    return max(1, min(limits, default=cores()))
-
-
-def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}, {cores()} cores"

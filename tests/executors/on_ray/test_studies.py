@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import tuner
+from tests.executors.on_ray.nodes import add_node
 from tuner.core.spec import StudySpec
 from tuner.executors import ray_cluster
 from tuner.executors.ray_pool import RayPool
@@ -105,3 +107,48 @@ def test_a_worker_asks_for_the_cores_of_all_its_ranks() -> None:
     ray_cluster.join("auto")
     cores = sum(int(node.resources.get("CPU", 0)) for node in ray_cluster.nodes() if node.alive)
     assert ray_cluster.room(spec.trainer) == cores // 2
+
+
+CARDS = """
+import os, time
+from pathlib import Path
+from tuner.trainers.device import visible_to_command
+
+def train(params, context):
+    Path("met").mkdir(exist_ok=True)
+    Path("met", str(os.getpid())).touch()
+    while len(list(Path("met").iterdir())) < 4:  # each worker has a trial
+        time.sleep(0.01)
+    card = int(os.environ["CUDA_VISIBLE_DEVICES"])
+    command = int(visible_to_command(context.resources.devices))
+    yield {"val_loss": params["x"], "card": card, "process": os.getpid(), "of_command": command}
+"""
+
+
+def test_workers_share_the_gpus_of_a_node_and_commands_see_those_of_their_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nodes: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop.py").write_text(CARDS)
+    node = add_node(nodes, num_cpus=5, num_gpus=2)  # Ray believes it
+    try:
+        settings = {"trainer.executor": "ray", "trainer.resources": {"gpus": 0.5}}
+        study = tuner.start(
+            {"name": "s", "trainer": {"use": "./loop.py:train"}, "space": X}, trials=8, settings=settings
+        )
+    finally:
+        nodes.remove_node(node, allow_graceful=False)
+    assert (study.summary.facts["workers"], study.summary.facts["device"]) == (4, "cuda")
+    told = [reading.extras for readings in study.readings().values() for reading in readings]
+    assert Counter(card for _, card in {(each["process"], each["card"]) for each in told}) == {0: 2, 1: 2}
+    assert all(each["of_command"] == each["card"] for each in told)
+
+
+def test_no_worker_has_parts_of_two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        {"Alive": True, "Resources": {"CPU": 16.0, "GPU": 2.0}},
+        {"Alive": True, "Resources": {"CPU": 9.0}},
+    ]
+    monkeypatch.setattr(ray_cluster.imported(), "nodes", lambda: found)
+    for gpus, rooms in ((0.4, 4), (0.25, 8), (1 / 49, 16), (1.0, 2), (2.0, 1), (3.0, 0), (0.0, 25)):
+        assert ray_cluster.slots({"num_cpus": 1, "num_gpus": gpus}) == rooms

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from tests.servers import until
 from tests.trainers.command.scripts import STATEFUL
 from tuner import script
-from tuner.core.job import Job
+from tuner.core.job import Job, Resources
 from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, TrialBatch
 from tuner.core.trial import Reading, Trial
@@ -25,9 +26,9 @@ from tuner.trainers.command import CommandTrainer
 SPACE = {"rate": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.5}}
 
 
-def placed(command: str, **trainer: Any) -> TrialBatch:
+def placed(command: str, resources: Resources | None = None, **trainer: Any) -> TrialBatch:
     spec = StudySpec.parse({"trainer": {"command": command, "epochs": 5, **trainer}, "space": SPACE})
-    batch = open_batch(CommandTrainer(), Job(spec, None))
+    batch = open_batch(CommandTrainer(), Job(spec, None, resources=resources or Resources()))
     batch.place(0, Trial(7, {"rate": 0.25}, 3))
     return batch
 
@@ -70,6 +71,30 @@ def test_a_command_is_told_of_its_trial(monkeypatch: pytest.MonkeyPatch) -> None
     (reading,) = outcomes(placed(shlex.join(["python", "-c", code])), 1)
     assert isinstance(reading, Reading), reading
     assert reading.extras == {"trial": 7.0, "most": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("told", "device", "seen"),
+    [
+        ("2,3", "cuda:1", "3"),
+        ("MIG-a,MIG-b", "cuda:1", "MIG-b"),
+        ("GPU-8f1c", "cuda", "GPU-8f1c"),
+        (None, "cuda:1", "1"),
+        ("2,3", "cpu", "2,3"),
+        (None, "cpu", "none"),
+    ],
+)
+def test_a_command_sees_the_gpus_of_its_trial(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: str | None, device: str, seen: str
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if told is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", told)
+    # torch is imported here, and would be asked for the state of the GPU's generator.
+    monkeypatch.setattr("tuner.trainers.global_rng.sys", SimpleNamespace(modules={}))
+    text = f'echo "${{CUDA_VISIBLE_DEVICES-none}}" > {tmp_path}/seen; echo val_loss=1'
+    assert losses(outcomes(placed(shlex.join(["sh", "-c", text]), Resources((device,))), 1)) == [1.0]
+    assert (tmp_path / "seen").read_text() == f"{seen}\n"
 
 
 @pytest.mark.parametrize(

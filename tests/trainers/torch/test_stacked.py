@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from tests.trainers.torch import nets, plain
 from tests.trainers.torch.plain import alone, images
@@ -472,6 +474,35 @@ def test_rows_of_one_program_train_together_and_others_beside_them() -> None:
     programs = [program(four, row) for row in range(4)]
     assert programs[0] == programs[1] == programs[3] != programs[2]
     assert sorted(four.advance()) == [0, 1, 2, 3]
+
+
+class SinglePrecision(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Refuses what a device without float64 cannot hold."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        for each in tree_leaves((args, kwargs, found)):
+            assert not (isinstance(each, torch.Tensor) and each.dtype == torch.float64), f"{func}: float64"
+        return found
+
+
+@pytest.mark.parametrize(
+    ("data", "given"),
+    [(images(), {}), (blobs(), {"class_weight": "balanced"}), (line(), {}), (line(), {"loss": "mae"})],
+    ids=["images", "classes", "numbers", "mae"],
+)
+def test_nothing_is_computed_in_float64(data: Dataset, given: dict[str, Any]) -> None:
+    """Neither by rows nor alone: mps has no such numbers."""
+    job = Job(study(epochs=2, **given), data, 2)
+    params = {**BASE, "dropout": 0.1, "ema": 0.5, "input_noise": 0.1, "mixup": 0.2, "l1": 1e-4, "l2": 1e-4}
+    with SinglePrecision():  # type: ignore[no-untyped-call]
+        for made in (StackedBatch(job), open_batch(TorchTrainer(), replace(job, rows=1))):
+            made.place(0, Trial(0, params, 0))
+            for _ in range(2):
+                assert isinstance(outcome := made.advance()[0], Reading), outcome
+            snapshot = made.snapshot(0)
+            made.clear(0)
+            made.place(0, Trial(0, params, 0), snapshot)
 
 
 def test_rows_that_do_not_fit_into_memory_train_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
