@@ -41,17 +41,30 @@ _UNRUN = "tuner/unrun"
 """The key of pytest's cache under which a run of all tests keeps what has not run."""
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A run of all tests that is killed has not run them."""
+    if os.environ.get("CI") and not hasattr(session.config, "workerinput") and _is_whole(session):
+        assert session.config.cache
+        session.config.cache.set(_UNRUN, ["all tests, to their end"])
+
+
+def _is_whole(session: pytest.Session) -> bool:
+    options = session.config.option
+    is_named = session.config.args_source is pytest.Config.ArgsSource.ARGS
+    return not (is_named or options.keyword or options.markexpr or getattr(options, "lf", False))
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
     """CI fails where tests that need something beside Python have not run at all, or a run was broken off.
 
     It still does when what failed is tried once more and passes then.
     """
-    config, options = session.config, session.config.option
+    config = session.config
     if not os.environ.get("CI") or hasattr(config, "workerinput"):
         return
-    if getattr(options, "lf", False):
+    if getattr(config.option, "lf", False):
         unrun = config.cache.get(_UNRUN, ["all tests, to their end"]) if config.cache else []
-    elif config.args_source is pytest.Config.ArgsSource.ARGS or options.keyword or options.markexpr:
+    elif not _is_whole(session):
         return
     else:
         unrun = sorted({"browser", "ddp", "postgres", "ray"} - _RAN)

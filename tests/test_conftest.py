@@ -35,6 +35,8 @@ def test_b():
 def test_c():
     if "interrupted" in os.environ["LACKS"]:
         raise KeyboardInterrupt
+    if "killed" in os.environ["LACKS"]:
+        os.kill(os.getpid(), 9)
     assert os.environ["FAILS"] == "no"
 """
 
@@ -77,6 +79,13 @@ def test_a_run_that_was_broken_off_is_a_failure_also_after_another_try(folder: P
     assert "not run: all tests, to their end" in run(folder, lacks="interrupted")[1]
     code, told = run(folder, *AGAIN)
     assert (code != 0, "not run: all tests, to their end" in told) == (True, True)
+
+
+def test_a_run_that_was_killed_is_a_failure_also_after_another_try(folder: Path) -> None:
+    assert run(folder, fails="yes")[0] == 1
+    assert run(folder, lacks="killed")[0] == -9
+    code, told = run(folder, *AGAIN)
+    assert (code, "1 passed" in told, "not run: all tests, to their end" in told) == (1, True, True)
 
 
 def test_what_failed_once_and_passes_alone_is_no_failure_of_a_whole_run(folder: Path) -> None:

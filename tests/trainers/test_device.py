@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tuner.core.spec import StudySpec
-from tuner.errors import SpecError
+from tuner.errors import DeviceError, SpecError
 from tuner.trainers import device
 from tuner.trainers.device import (
     device_fault,
@@ -35,8 +35,7 @@ def set_visible(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
         ("MIG-a,MIG-b", ("cuda:1",), "MIG-b"),
         ("GPU-8f1c", ("cuda",), "GPU-8f1c"),
         ("3", ("cuda:0",), "3"),  # as Ray sets it for an actor
-        ("3,-1,2", ("cuda:0", "cuda:1"), "3"),  # CUDA stops at -1
-        ("", ("cuda:0",), ""),
+        ("3,-1,2", ("cuda:0",), "3"),  # CUDA stops at -1
         (None, ("cuda:1",), "1"),
         (None, ("cuda",), "0"),
         ("2,3", ("cpu",), None),
@@ -48,6 +47,17 @@ def test_a_command_sees_the_gpus_of_its_trial(
 ) -> None:
     set_visible(monkeypatch, told)
     assert visible_to_command(devices) == seen
+
+
+@pytest.mark.parametrize(("told", "lists"), [("", 0), ("3,-1,2", 1)])
+def test_a_command_is_not_started_without_its_gpu(
+    monkeypatch: pytest.MonkeyPatch, told: str, lists: int
+) -> None:
+    set_visible(monkeypatch, told)
+    with pytest.raises(
+        DeviceError, match=f"cuda:1 is not there: CUDA_VISIBLE_DEVICES lists {lists}, counted"
+    ):
+        visible_to_command(("cuda:0", "cuda:1"))
 
 
 def test_what_cuda_does_not_count_is_not_visible(monkeypatch: pytest.MonkeyPatch) -> None:

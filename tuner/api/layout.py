@@ -117,7 +117,7 @@ def used_devices(trainer: TrainerSpec, devices: Sequence[str], workers: int, siz
 def _is_same_place(trainer: TrainerSpec, devices: Sequence[str], stored: Mapping[str, Any]) -> bool:
     """Whether what a study was started on is at hand, and no more."""
     used = used_devices(trainer, devices, int(stored["workers"]), int(stored.get("world_size", 1)))
-    known = stored.get("devices", len(used))
+    known = stored.get("devices_at_hand", len(used))
     found = stored.get("device"), stored.get("machine"), known
     return found == (", ".join(used), machine(), len(devices))
 

@@ -180,7 +180,7 @@ class Session:
         """What the store keeps of the run beside the spec."""
         chosen = {
             "device": ", ".join(self.devices),
-            **({"devices": self.at_hand} if self.at_hand > len(self.devices) else {}),
+            **({"devices_at_hand": self.at_hand} if self.at_hand > len(self.devices) else {}),
             "executor": self.kind,
             "workers": self.layout.workers,
             "rows": self.layout.rows,

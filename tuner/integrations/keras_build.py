@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from functools import update_wrapper
 from typing import Any
 
-from tuner.errors import DataError
+from tuner.errors import DataError, SpecError
 from tuner.integrations.keras import KerasReport
 from tuner.trainers.context import TrialContext
+
+_STUDYS = {"x", "y", "epochs", "initial_epoch", "validation_data", "validation_split"}
 
 
 class KerasBuild:
@@ -25,15 +27,24 @@ class KerasBuild:
             build: returns a compiled network for the params of a trial.
             fit: what `fit` is told besides rows and epochs: callbacks, class weights and the like; and what a
                 parameter called `batch_size` says.
+
+        Raises:
+            SpecError: `fit` is told of rows or epochs, which are the study's.
         """
+        if own := sorted(_STUDYS.intersection(fit)):
+            raise SpecError(f"KerasBuild: {', '.join(own)}: the study says that; leave it out here")
         self.build, self.fit = build, fit
         update_wrapper(self, build, updated=())
-        del self.__dict__["__wrapped__"]  # its signature is another one
+        self.__dict__.pop("__wrapped__", None)  # its signature is another one
+        # Where it is stored, it must not be taken for `build` itself.
+        self.__qualname__ = f"KerasBuild({getattr(build, '__qualname__', 'build')})"
 
     def __call__(self, params: Mapping[str, Any], context: TrialContext) -> None:
         """Build the network, and train it."""
         if context.data is None:
-            raise DataError(f"{self.build.__qualname__} is trained on the study's data; give data=(x, y)")
+            raise DataError(f"{self.__qualname__} is trained on the study's data; give data=(x, y)")
+        if context.data.train.weight is not None:
+            raise DataError(f"{self.__qualname__} does not weigh rows; drop [data] weight, or write the loop")
         train, validation = context.data.train, context.data.validation
         told = {"verbose": 0, **self.fit} | {n: params[n] for n in ("batch_size",) if n in params}
         rows = len(validation.y)

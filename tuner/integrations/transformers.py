@@ -8,6 +8,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
+from tuner.errors import SpecError
 from tuner.integrations import names, output
 from tuner.trainers.context import TrialContext
 
@@ -17,15 +18,16 @@ _NOT_LEARNED = ("epoch", "step", "_runtime", "_per_second", "total_flos")
 
 def apply(args: TrainingArguments, params: Mapping[str, Any], context: TrialContext) -> TrainingArguments:
     """Set what both have (`batch_size` is a device's), and a trial's folder, seed, length and checkpoints."""
-    args.output_dir, args.seed, args.save_total_limit = str(context.folder), context.seed % 2**31, 1
-    args.num_train_epochs, args.save_strategy = context.epochs, args.eval_strategy
-    if args.eval_strategy == "steps":
-        args.save_steps = args.eval_steps
-        args.max_steps = int(context.epochs * args.eval_steps) if args.eval_steps >= 1 else args.max_steps
+    if args.eval_strategy == "no" or (args.eval_steps or 1) < 1:
+        raise SpecError('TrainingArguments: give eval_strategy="epoch", or "steps" with whole eval_steps')
     for name, value in params.items():
         mine = "per_device_train_batch_size" if name == "batch_size" else name
         if hasattr(args, mine):
             setattr(args, mine, value)
+    args.output_dir, args.seed, args.save_total_limit = str(context.folder), context.seed % 2**31, 1
+    args.num_train_epochs, args.save_strategy = context.epochs, args.eval_strategy
+    if args.eval_strategy == "steps":
+        args.save_steps, args.max_steps = args.eval_steps, context.epochs * int(args.eval_steps)
     return args
 
 

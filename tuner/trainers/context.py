@@ -11,6 +11,7 @@ from tuner.core.dataset import Dataset
 from tuner.core.job import Resources
 from tuner.core.objectives import Objectives
 from tuner.core.trial import Objective
+from tuner.errors import TrialError
 
 
 def _nobody(*given: Any) -> None:
@@ -117,8 +118,15 @@ class TrialContext:
 
         Returns:
             The parts: the ``"state"`` of each epoch to come.
+
+        Raises:
+            TrialError: the state is of other parts.
         """
-        for name, state in (self.resume() or {}).items():
+        stored = self.resume() or {}
+        if stored and stored.keys() != parts.keys():
+            had, given = ", ".join(stored), ", ".join(parts)
+            raise TrialError(f"context.restore: the state is of {had}, not of {given}; yield what it returns")
+        for name, state in stored.items():
             parts[name].load_state_dict(state)
         return parts
 

@@ -10,6 +10,8 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tuner.errors import DeviceError
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """The variable that says which GPUs CUDA counts, from 0."""
 
@@ -48,12 +50,17 @@ def visible_to_command(devices: Sequence[str]) -> str | None:
     """The `CUDA_VISIBLE_DEVICES` under which a command sees just these devices; None where none is a GPU.
 
     A device's index counts what this process sees, which the variable may have chosen already.
+
+    Raises:
+        DeviceError: a device is beyond what this process sees.
     """
     at = [int(name.partition(":")[2] or 0) for name in devices if name.startswith("cuda")]
     if not at:
         return None
     seen = visible_gpus()
-    return ",".join(map(str, at) if seen is None else (seen[each] for each in at if each < len(seen)))
+    if seen is not None and max(at) >= len(seen):
+        raise DeviceError(f"cuda:{max(at)} is not there: {VISIBLE} lists {len(seen)}, counted from 0")
+    return ",".join(map(str, at) if seen is None else (seen[each] for each in at))
 
 
 def device_fault(device: str) -> str | None:
