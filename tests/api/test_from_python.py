@@ -240,6 +240,8 @@ def test_columns_that_are_numbered_are_named_by_their_numbers() -> None:
     several = tuner.check(data=frame, target=[0, 1])  # type: ignore[list-item]
     assert several.spec.data is not None
     assert several.spec.data.targets == ("0", "1")
+    with pytest.raises(tuner.SpecError, match="target: names no column"):
+        tuner.check(data=frame, target=[])
 
 
 @pytest.mark.parametrize("name", ["book.xlsx", "rows.csv.gz", "rows.json"])

@@ -45,7 +45,8 @@ def test_what_is_no_date_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["14", "14.30", "25:61", "13:00 PM", "0:30 am", "12:3", "pt", "2h 15", "1d 2h", "5 h x"]
+    "text",
+    ["14", "14.30", "25:61", "13:00 PM", "0:30 am", "12:3", "pt", "2h 15", "-1d 2h", "5 h x", "p", "p5"],
 )
 def test_what_is_no_time_is_none(text: str) -> None:
     assert np.isnan(dates.hours(pa.array([text], TEXT))).all()

@@ -206,3 +206,6 @@ def test_a_word_in_another_encoding_does_not_change_all_others(tmp_path: Path) -
         read(tmp_path, mixed)
     frame, _ = read(tmp_path, mixed, encoding="latin-1")
     assert frame["v"].iloc[-1] == "Ü"
+    further = mixed + "à,4\nÄ,5\n".encode("latin-1") + "é,6\nè,7\nô,8\nî,9\n".encode()
+    with pytest.raises(DataError, match="but for 3 words, the first in line 4: 'Ü'"):
+        read(tmp_path, further)

@@ -282,4 +282,7 @@ def _named(target: Any) -> str | list[str] | None:
     """Columns to predict by name; the numbers that pandas gives them become text, as all names do."""
     if target is None or isinstance(target, str):
         return target
-    return list(map(str, target)) if isinstance(target, Iterable) else str(target)
+    names = list(map(str, target)) if isinstance(target, Iterable) else str(target)
+    if not names:
+        raise SpecError("target: names no column; give the name of the column to predict")
+    return names

@@ -33,6 +33,7 @@ _ZONE = (
 )
 _TIME = rf"(?:(?:\s*[t,:]\s*|\s+(?:um\s+|at\s+|-\s+)?){_CLOCK}{_ZONE})?"
 _MONTH = r"(?P<name>[a-zÀ-ÿа-я]{3,10})\.?"
+_YEAR = "(?:[\\s\u00a0\u202f]*г\\.?)?"
 _FORMS = (
     r"(?P<year>\d{4})(?:-(?P<month>\d{1,2})-|/(?P<month2>\d{1,2})/|\.\s?(?P<month3>\d{1,2})\.\s?"
     r"|年\s?(?P<month4>\d{1,2})月\s?)(?P<day>\d{1,2})[日.]?",
@@ -43,11 +44,11 @@ _FORMS = (
     rf"(?P<year>\d{{4}})(?:\s+|-|/){_MONTH}(?:\s+|-|/)(?P<day>\d{{1,2}})",
 )
 DATES = (
-    *(rf"(?i)^\s*{_WEEKDAY}{form}{_TIME}\s*$" for form in _FORMS),
+    *(rf"(?i)^\s*{_WEEKDAY}{form}{_YEAR}{_TIME}\s*$" for form in _FORMS),
     rf"(?i)^\s*{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}})\s+{_CLOCK}{_ZONE}\s+(?P<year>\d{{4}})\s*$",
     r"(?i)^\s*(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})t(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?"
     rf"{_ZONE}\s*$",
-    rf"(?i)^\s*{_MONTH}(?:\s+|-|/|')(?P<year>\d{{4}}|'?\d{{2}})\s*$",
+    rf"(?i)^\s*{_MONTH}(?:\s+|-|/|')(?P<year>\d{{4}}|'?\d{{2}}){_YEAR}\s*$",
     r"^\s*(?P<year>\d{4})[-/](?P<month>\d{1,2})\s*$",
     r"^\s*(?P<month>\d{1,2})[/](?P<year>\d{4})\s*$",
     r"(?i)^\s*(?P<year>\d{4})[-/ ]?q(?P<quarter>[1-4])\s*$",
@@ -60,11 +61,16 @@ CLOCK = rf"(?i)^\s*(?:(?P<days>-?\d{{1,6}})\s+days?,?\s+\+?)?{_CLOCK}\s*$".repla
     "hour>\\d{1,2}", "hour>\\d{1,4}"
 )
 DURATION = (
-    r"(?i)^\s*(?:pt)?(?:(?P<hour>\d{1,4})\s*(?:hours?|hrs?|std|h)\.?,?\s*)?"
-    r"(?:(?P<minute>\d{1,4})\s*(?:minutes?|mins?|m)\.?,?\s*)?(?:(?P<second>\d{1,4})\s*(?:seconds?|secs?|sek|s)\.?)?\s*$"
+    r"(?i)^\s*(?:p(?:(?P<days>-?\d{1,6})d)?(?:t|\s*$)|(?P<days2>\d{1,6})\s*(?:days?|d|tage?)\.?,?\s*)?"
+    r"(?:(?P<hour>\d{1,4})\s*(?:hours?|hrs?|std|h)\.?,?\s*)?(?:(?P<minute>\d{1,4})\s*(?:minutes?|mins?|m)\.?,?\s*)?"
+    r"(?:(?P<second>\d{1,4})(?:[.,](?P<part>\d{1,9}))?\s*(?:seconds?|secs?|sek|s)\.?)?\s*$"
 )
-TWO_UNITS = r"(?i)^\s*(?:pt)?\d+\s*(?:h[a-z]*|std)\.?,?\s*\d+\s*m|^\s*(?:pt)?\d+\s*m[a-z]*\.?,?\s*\d+\s*s"
+TWO_UNITS = (
+    r"(?i)^\s*(?:p?\d+\s*(?:d|days?|tage?)|p-\d+d)\.?,?\s*t?\d+\s*(?:h|std|m)"
+    r"|^\s*(?:pt)?\d+\s*(?:h[a-z]*|std|m[a-z]*)\.?,?\s*\d+(?:[.,]\d+)?\s*[ms]"
+)
 CLOCKED = r"(?i):|\d\s*[ap]\.?m|\d\s*uhr|^\s*\d{1,2}h(?:\d{2})?\s*$"
+DAYS = r"(?i)\d\s+days?"
 COMPACT = (19000101, 21001231)
 
 
@@ -226,11 +232,16 @@ def read_times(
     values = np.full(len(clocked), np.nan)
     rest = np.flatnonzero(clocked)
     if len((read := fields(CLOCK, rest)).at):
-        part = np.array([float(f"0.{text}") if text else 0.0 for text in read.text("part")])
-        values[rest[read.at]] = 24 * read.number("days") + (_clock(read, most=9999) + part) / 3600
+        values[rest[read.at]] = 24 * read.number("days") + (_clock(read, most=9999) + _part(read)) / 3600
     rest = np.flatnonzero(~clocked)
     if len((read := fields(DURATION, rest)).at):
         seconds = 3600 * read.number("hour") + 60 * read.number("minute") + read.number("second")
-        there = (read.text("hour", "minute", "second") != "").astype(bool)
-        values[rest[read.at]] = np.where(there, seconds / 3600, np.nan)
+        there = (read.text("days", "days2", "hour", "minute", "second") != "").astype(bool)
+        total = 24 * read.number("days", "days2") + (seconds + _part(read)) / 3600
+        values[rest[read.at]] = np.where(there, total, np.nan)
     return values
+
+
+def _part(read: Fields) -> NDArray[np.float64]:
+    """What stands behind the whole seconds."""
+    return np.array([float(f"0.{text}") if text else 0.0 for text in read.text("part")], np.float64)

@@ -21,6 +21,7 @@ from tuner.data.date_forms import (
     COMPACT,
     DATES,
     DAY_FIRST,
+    DAYS,
     MICROSECOND,
     MONTH_FIRST,
     NUMERIC,
@@ -34,7 +35,8 @@ from tuner.data.date_forms import (
 from tuner.data.notation import matches
 
 _DATE_PATTERNS = [re.compile(pattern) for pattern in DATES]
-_TIME_PATTERNS = [re.compile(CLOCK), re.compile(TWO_UNITS)]
+_AMOUNT = r"\s*\d+\.\d+\s*h?\s*$"
+_TIME_PATTERNS = [re.compile(CLOCK.replace("^", f"^(?!{_AMOUNT})", 1)), re.compile(TWO_UNITS)]
 _ISO = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2})?)?$"
 _HEAD = 100
 
@@ -87,6 +89,12 @@ def seconds(texts: Any, first: str = DAY_FIRST) -> NDArray[np.float64]:
 def hours(texts: Any) -> NDArray[np.float64]:
     """Times of day such as 14:30, 2:30 PM and 14h30, and durations, in hours; NaN elsewhere; (N,)."""
     return _each(texts, _hours)
+
+
+def are_durations(texts: Any) -> bool:
+    """Whether any of what `hours` reads is no time of day: it has units, or days."""
+    found = pc.unique(texts)
+    return bool((~matches(found, CLOCKED) | matches(found, DAYS)).any())
 
 
 def formatted(texts: Any, form: str) -> NDArray[np.float64]:

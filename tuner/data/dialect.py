@@ -207,12 +207,13 @@ def _legacy(path: Path, where: str) -> tuple[str, list[str]]:
 
     text = path.read_bytes()
     words = sorted(set(_WORD.findall(text)))
-    odd = [word for word in words if not _is_utf8(word)]
+    odd = {word for word in words if not _is_utf8(word)}
     if len(odd) < len(words) / 2:  # in other encodings hardly any word is valid
-        line = 1 + min(text[: text.find(word)].count(b"\n") for word in odd)
+        first = next(found for found in _WORD.finditer(text) if found[0] in odd)
+        line = 1 + text.count(b"\n", 0, first.start())
         raise DataError(
             f"{where}: is UTF-8 but for {len(odd)} words, the first in line {line}: "
-            f"{odd[0].decode('cp1252', 'replace').strip()!r}; correct them, or give encoding under [data]"
+            f"{first[0].decode('cp1252', 'replace').strip()!r}; correct them, or give encoding under [data]"
         )
     sample = b" ".join(words)
     encoding = "cp1252"

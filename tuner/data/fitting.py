@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tuner.core.column_spec import ColumnSpec
-from tuner.data import free_text
+from tuner.data import dates, free_text
 from tuner.data.cells import TEXT, Cells, without
 from tuner.data.date_forms import DAY_S
 from tuner.data.model_inputs import finite
@@ -44,7 +44,7 @@ LONG_TEXT = 4
 """Texts of so many words on average, more than half of them different, are free text."""
 
 _LEAST_ROWS, _LEAST_CONSTANT = 20, 3
-_SHOWN, _MOST_SENTINELS, _MANY = 10, 3, 10
+_SHOWN, _MOST_SENTINELS, _MANY, _BESIDE_DIGIT = 10, 3, 10, 3
 _BEGUN = r"^[\W_]{0,2}\d"
 _WHOLE = r"^(-?\d+)\.0+$"
 
@@ -125,15 +125,17 @@ def _number(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str
         if found := sentinels(known):
             notes.add("sentinel", f"{name} ({', '.join(f'{number:.15g}' for number in found)})")
     _tell_notation(reading, notes)
+    turns = kind == "time" and 0 <= known.min() <= known.max() < 24
+    turns = turns and not dates.are_durations(reading.cells.texts.filter(pa.array(~lost)))
     if kind in ("time", "boolean"):
         words = f" ({reading.true[0]} = 1)" if reading.true and reading.true[0] != "true" else ""
-        notes.add(kind, name + words)
+        notes.add("duration" if kind == "time" and not turns else kind, name + words)
     fill = _fill(known, asked)
     if not is_whole:
         usual = asked.fill in (None, "median")
         notes.add("filled" if usual else "filled_with", f"{name} ({lost.sum()} rows, {fill:g})")
     table: dict[str, Any] = {"name": name, "kind": kind, "fill": fill, "missing": not is_whole}
-    if kind == "time" and 0 <= known.min() <= known.max() < 24:
+    if turns:
         table["periodic"] = True
     if reading.notation != PLAIN:
         table["notation"] = asdict(reading.notation)
@@ -358,7 +360,7 @@ def sentinels(known: NDArray[np.float64]) -> list[float]:
     """Numbers that may stand for a missing value, each more than once; (N,) without NaN.
 
     Such as -999 that stand farther from all others than these lie apart; other numbers do so only where there
-    are many. And -1 where no other number is negative and all are whole.
+    are many, and 9 and -9 beside three at least. And -1 where no other number is negative and all are whole.
     """
     ends = known.min(initial=np.inf), known.max(initial=-np.inf)
     if all(np.count_nonzero(known == end) < 2 for end in ends):
@@ -369,7 +371,8 @@ def sentinels(known: NDArray[np.float64]) -> list[float]:
         gaps = np.abs(np.diff(values_in[: _MOST_SENTINELS + 1]))
         at = int(np.argmax(gaps)) + 1 if len(gaps) else 0
         rest, edge = values_in[at:], values_in[:at]
-        usual = len(rest) >= _MANY or bool(np.isin(edge, SENTINELS).all())
+        least = _BESIDE_DIGIT if (np.abs(edge) == 9).any() else 1
+        usual = len(rest) >= (least if np.isin(edge, SENTINELS).all() else _MANY)
         if at and usual and counts_in[:at].min() > 1 and gaps[at - 1] > max(np.ptp(rest), 1.0):
             found += [float(value) for value in edge]
     if not found and len(values) > 2 and values[0] == -1 and counts[0] > 1 and values[1] >= 0:

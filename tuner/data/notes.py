@@ -45,7 +45,8 @@ class Notes:
         "sine and cosine: {}.",
         "open_date": "Dates that could mean two things: {}; date_format under [data.columns.<name>] "
         "says which.",
-        "time": "Times of day become hours, and these sine and cosine where they are all below 24: {}.",
+        "time": "Times of day become hours, and sine and cosine of these: {}.",
+        "duration": "Durations become hours: {}.",
         "boolean": "Words for true and false become 1 and 0: {}.",
         "ordinal": "Values become their places in the order that the study gives: {}.",
         "merged": "Categories that differ in case or blanks only are one: {}.",

@@ -93,16 +93,16 @@ MONTHS = {
             " янв январь января",
             "feb february februar feber f\u00e9vrier fevrier f\u00e9vr fevr f\u00e9v fev febrero"
             " febbraio februari fevereiro"
-            " фев февраль февраля",
+            " фев февр февраль февраля",
             "mar march m\u00e4rz m\u00e4r maerz mrz mars marts marzo maart mrt mar\u00e7o мар март марта",
             "apr april avril avr abril abr aprile апр апрель апреля",
             "may mai mayo maggio mag mei maio maj май мая",
             "jun june juni juin junio giugno giu junho июн июнь июня",
             "jul july juli juillet juil julio luglio lug julho июл июль июля",
             "aug august ao\u00fbt aout agosto ago augustus augusti авг август августа",
-            "sep sept september septembre septiembre settembre set setembro сен сентябрь сентября",
+            "sep sept september septembre septiembre settembre set setembro сен сент сентябрь сентября",
             "oct october okt oktober octobre octubre ottobre ott outubro out окт октябрь октября",
-            "nov november novembre noviembre novembro ноя ноябрь ноября",
+            "nov november novembre noviembre novembro ноя нояб ноябрь ноября",
             "dec december dez dezember d\u00e9cembre decembre d\u00e9c diciembre dic dicembre dezembro"
             " desember des"
             " дек декабрь декабря",
