@@ -150,8 +150,25 @@ def test_what_has_lost_units_or_weights_loses_either_again(kind: str, tmp_path: 
         settings = {"space.fixed.pruning": again, "space.fixed.from_scratch": False}
         study = tuner.compress("half", to=again, trials=1, settings=settings, **own)
         assert study.summary.counts["failed"] == 0
-        assert study.default.params["pruned"] == 0
+        assert study.default.params["pruned"] == (0.5 if kind == again == "weights" else 0)
         assert study.spec.space.fixed["width"] == (8 if kind == "units" else 16)
+
+
+def test_weights_that_are_zero_stay_zero_where_a_model_is_compressed_again(tmp_path: Path, data: Any) -> None:
+    """Before, the first trial was dense, and units were left out of it."""
+    url = f"sqlite:///{tmp_path / 'tuner.db'}"
+    own: dict[str, Any] = {"data": data, "confirm": False, "storage": url, "progress": False}
+    tuner.start(SPEC, data=data, storage=url, progress=False, settings={"budget.trials": 1})
+    few: dict[str, Any] = {"objective.also": {"nonzero": "minimize"}}
+    half = few | {"space.fixed.pruning": "weights", "space.pruned.low": 0.5, "space.pruned.default": 0.5}
+    studies = [tuner.compress("made", to="half", trials=1, settings=half, **own)]
+    studies.append(tuner.compress("half", to="again", trials=1, settings=few, **own))
+    first, again = (study.default.reading for study in studies)
+    assert first is not None
+    assert again is not None
+    assert again.get("nonzero") == first.get("nonzero")
+    assert studies[1].spec.space.fixed["pruning"] == "weights"
+    assert studies[1].spec.search_space().parameters["pruned"].low == 0.5  # type: ignore[union-attr]
 
 
 def test_first_of_several_layers_has_a_share_of_its_own(tmp_path: Path, data: Any) -> None:

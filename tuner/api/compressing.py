@@ -89,10 +89,12 @@ def compress(
         SpecError: it is no study whose networks can be compressed, or a limit makes no sense.
     """
     study = load(name, storage=storage, models=models)
-    spec = compression(study, to or f"{name}-compressed", dict(lose_at_most or {}), dict(at_most or {}))
+    own = dict(settings or {})
+    limits = dict(lose_at_most or {}), dict(at_most or {})
+    spec = compression(study, to or f"{name}-compressed", *limits, own.get("space.fixed.pruning"))
     if spec.data is not None and spec.data.source == "memory" and data is None:
         raise SpecError(f"'{name}' learns from data that was passed from Python; pass it again as data=")
-    own = options(trials or (None if seconds else TRIALS), seconds, workers, device) | dict(settings or {})
+    own = options(trials or (None if seconds else TRIALS), seconds, workers, device) | own
     first = _first(compose(spec, settings=own)[0])
     return start(
         spec, data=data, settings=own, first=first, confirm=confirm, storage=storage, models=models,
@@ -101,9 +103,16 @@ def compress(
 
 
 def compression(
-    study: Study, name: str, lose_at_most: Mapping[str, float], at_most: Mapping[str, float]
+    study: Study,
+    name: str,
+    lose_at_most: Mapping[str, float],
+    at_most: Mapping[str, float],
+    pruning: str | None = None,
 ) -> StudySpec:
-    """The study that compresses the recommended model of another one; see `compress`."""
+    """The study that compresses the recommended model of another one; see `compress`.
+
+    Where `pruning` is not given, a model whose weights were pruned loses further weights.
+    """
     spec, view = study.spec, _kept(study)
     params, recipe = view.params, Recipe.of(view.params)
     model = describe(view.folder)["network"]
@@ -116,7 +125,9 @@ def compression(
         left_out = (*PRUNED, "from_scratch")
     space = {key: each for key, each in space.items() if key not in left_out}
     # What was compressed before is compressed from what is left of it: a network of its own where it can be.
-    is_even = recipe.prunes_weights or recipe.pruned == recipe.first_share
+    # Weights that are zero are no smaller network: they grow back unless as large a share is pruned again.
+    loses_more = recipe.prunes_weights and pruning in (None, recipe.pruning)
+    is_even = not loses_more and (recipe.prunes_weights or recipe.pruned == recipe.first_share)
     for key, had in zip(PRUNED, (recipe.pruned, recipe.first_share), strict=True):
         if key in space and not is_even:
             high = 1 - (1 - had) * (1 - space[key]["high"])
@@ -126,7 +137,9 @@ def compression(
         "type": "float", "low": rate / 30, "high": rate * 3, "default": rate / 3, "log": True,
         "doc": "the peak learning rate; the kept model was trained with three times its default",
     }  # fmt: skip
-    fixed = {key: value for key, value in params.items() if key not in (*TAUGHT, *space)}
+    kept_too = (*PRUNED, "pruning") if loses_more else ()
+    fixed = {key: value for key, value in params.items() if key in kept_too or key not in TAUGHT}
+    fixed = {key: value for key, value in fixed.items() if key not in space}
     if is_pruned and is_even and recipe.pruned:
         fixed["width"] = (*recipe.widths, recipe.width)[0]
         fixed |= {"dense_units": recipe.dense_width} if recipe.dense_units else {}

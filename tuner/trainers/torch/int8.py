@@ -54,7 +54,8 @@ class Int8Network(nn.Module):
         if not all(each.isfinite().all() for each in network.state_dict().values()):
             self._diverged = network.eval()
             return
-        structure, weights, is_bare = _apart(graph_of(network, x[:1].repeat(2, *[1] * (x.ndim - 1))))
+        rows = x if len(x) > 1 else x.repeat(2, *[1] * (x.ndim - 1))
+        structure, weights, is_bare = _apart(graph_of(network, rows))
         # A graph that holds weights is never asked for again.
         made = _session if is_bare else _session.__wrapped__
         self._session, self._is_by_row = made(structure)
