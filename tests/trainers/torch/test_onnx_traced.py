@@ -21,7 +21,8 @@ class Limited(nn.Module):
         self.inner, self.outer, self.limit = nn.Linear(4, width), nn.Linear(width, 2), limit
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.outer(self.inner(x)).clamp(-self.limit, self.limit)
+        found: Tensor = self.outer(self.inner(x)).clamp(-self.limit, self.limit)
+        return found
 
 
 class Padded(nn.Module):
@@ -30,7 +31,8 @@ class Padded(nn.Module):
         self.table, self.outer, self.pad = nn.Embedding(9, 4), nn.Linear(4, 2), pad
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.outer((self.table(x) * (x != self.pad)[..., None]).sum(1))
+        found: Tensor = self.outer((self.table(x) * (x != self.pad)[..., None]).sum(1))
+        return found
 
 
 @pytest.fixture
