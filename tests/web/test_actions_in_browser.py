@@ -134,9 +134,13 @@ def test_a_comment_is_kept_and_stands_in_the_table(acting: Server, page: Page, t
         assert database.comments("made")[None] == "look at #suspect"
     page.goto(base + address("made", "trial", 3))
     expect(page.locator("#body")).to_contain_text("diverges late #suspect <b>")
+    page.goto(base + address("made", "trials") + "&where=number:>9")
+    expect(page.locator("#body")).to_contain_text("10 of 20 trials")
+    expect(page.locator("#grid [data-filter=number]")).to_have_value(">9")
     page.locator("#status .comment a").click()
     expect(page.locator("#search")).to_have_value("#suspect")
     expect(page.locator("#body")).to_contain_text("1 of 20 trials")
+    expect(page.locator("#grid [data-filter=number]")).to_have_value("")
 
 
 def test_the_panel_follows_its_trial_but_not_while_somebody_writes_in_it(
@@ -161,6 +165,32 @@ def test_the_panel_follows_its_trial_but_not_while_somebody_writes_in_it(
     expect(panel).to_contain_text("epoch 2 is done")
     panel.locator("#close-panel").click()
     expect(panel).to_be_empty()
+
+
+def test_what_is_being_written_stays_when_something_else_is_asked_for_or_appears(
+    acting: Server, page: Page, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'tuner.db'}"
+    page.goto(acting.address)
+    page.goto(acting.address.partition("?")[0].rstrip("/") + address("made") + "&open=3")
+    page.locator("#status summary", has_text="more").click()
+    page.locator("#status .to-say").fill("half a sen")
+    panel = page.locator("#panel")
+    panel.locator("summary", has_text="try a change").click()
+    panel.locator(".to-try").fill('{"depth"')
+    # As a button that sends what it has, such as the end of a trial.
+    panel.locator("[data-ask=try]").evaluate("one => { one.dataset.content = '{\"depth\": 3}'; }")
+    panel.locator("[data-ask=try]").click()
+    expect(panel.locator("[data-ask=try]")).to_contain_text("noted")
+    with Database.open(url) as database:
+        database.comment("made", "by somebody else")
+    expect(page.locator("#status .comment")).to_have_text("by somebody else")
+    log = Reader(url).artifacts("made").log(3)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("epoch 1 is done")
+    page.wait_for_timeout(2500)
+    expect(panel.locator(".to-try")).to_have_value('{"depth"')
+    expect(page.locator("#status .to-say")).to_have_value("half a sen")
 
 
 def test_a_study_is_deleted_once_that_is_confirmed(acting: Server, page: Page, tmp_path: Path) -> None:

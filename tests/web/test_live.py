@@ -18,6 +18,7 @@ from tests.figures.parts import frame as framed
 from tests.judging.made import CLEAR, confirmed
 from tests.web.made import make_study, spec
 from tuner.cli.contract import curved_trial_table
+from tuner.cli.show import overfitting as in_a_terminal
 from tuner.core import words
 from tuner.core.baseline import Baseline
 from tuner.core.budget import StudyState
@@ -416,6 +417,38 @@ def test_what_may_be_asked_of_a_running_study_is_a_command_to_copy_without_the_f
     assert end not in panel_of(renderer, "runs it", 0)
 
 
+def test_a_large_limit_is_doubled_to_all_of_its_digits(path: Path, live: Live) -> None:
+    with Database.open(f"sqlite:///{path}", create=True) as database:
+        limits = {"trials": 1_234_567, "epochs": 10**9, "seconds": 1e6}
+        file = {**spec("large", 9, 4).to_table(), "budget": limits}
+        store = database.create_study("large", StudySpec.parse(file), {})
+        store.record(Turn(seconds=1.0))
+        snapshot = live.snapshot("large")
+        raised = [each for each in copies(parts.header(snapshot)) if "raise" in each]
+        assert raised == [
+            "tune raise large --trials 2469134",
+            "tune raise large --seconds 2000000",
+            "tune raise large --epochs 2000000000",
+        ]
+        assert "double its budget to 2,469,134 trials" in to_json_plotly(parts.header(snapshot, allows=True))
+        store.close()
+
+
+def test_the_page_and_the_terminal_say_alike_that_a_curve_is_too_short(path: Path, live: Live) -> None:
+    """Eight epochs, of which only four have both losses, are too few; eight whole ones are not."""
+    with Database.open(f"sqlite:///{path}", create=True) as database:
+        store = database.create_study("short", spec("short", 2, 8), {})
+        for number in range(2):
+            losses = [1 / (1 + e) if number or e > 4 else math.nan for e in range(1, 9)]
+            store.record(Turn(started=[Trial(number, {}, number)]))
+            store.record(Turn(readings=[(number, Reading(e, x, x)) for e, x in enumerate(losses, 1)]))
+        store.close()
+    study, renderer = tuner.load("short", storage=f"sqlite:///{path}"), PageRenderer(live, pages.load())
+    for number, told in enumerate(("too few epochs with both losses to tell", "it does not over-fit")):
+        assert told in in_a_terminal(study.trial(number))
+        assert told in panel_of(renderer, "short", number)
+
+
 def test_a_running_confirmation_is_told_on_the_page_of_its_study(path: Path, live: Live) -> None:
     url = make_study(path, "made", 60, 4)
     before = live.snapshot("made")
@@ -461,7 +494,8 @@ def test_over_fitting_is_that_of_tune_show(odd: Path) -> None:
         assert shown["gap_last"][at] == (None if math.isnan(last) else pytest.approx(last, rel=1e-7))
         if onset is not None and not seen:
             seen = number
-            told = f"from epoch {onset} on; validation loss has risen by {words.percent(trial['rise'])} since"
+            told = f"from epoch {onset} on: validation loss has risen by {words.percent(trial['rise'])} since"
+            assert told in in_a_terminal(study.trial(number))
             route = Route(study=name, page="trial", trial=number)
             page = to_json_plotly(renderer.body(route, renderer.state(route))[0])
             for text in (panel_of(renderer, name, number), page):
@@ -474,8 +508,8 @@ def test_over_fitting_is_that_of_tune_show(odd: Path) -> None:
 
 def test_words_of_comments_lead_to_the_trials_that_have_them(path: Path, live: Live) -> None:
     with Database.open(make_study(path, "made", 12, 3)) as database:
-        database.comment("made", "see #wide-nets, not 50#60 <b>")
-        database.comment("made", "#late", 3)
+        database.comment("made", "#late #wide-nets", 3)
+        database.comment("made", "see #wide-nets, not 50#60 <b>, nor #of-no-trial")
     snapshot = live.snapshot("made")
     header, tools = (
         to_json_plotly(each).replace("\\u0026", "&")
@@ -483,6 +517,8 @@ def test_words_of_comments_lead_to_the_trials_that_have_them(path: Path, live: L
     )
     assert "?study=made&page=trials&q=%23wide-nets" in header
     assert "60" not in "".join(re.findall('q=[^"]*', header))
+    assert "#of-no-trial" in header
+    assert "q=%23of-no-trial" not in header + tools
     assert "q=%23late" in tools
     assert "q=%23wide-nets" in tools
     allowed = to_json_plotly(parts.header(snapshot, allows=True))

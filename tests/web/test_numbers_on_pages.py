@@ -120,8 +120,8 @@ def test_the_pages_of_trials(page: Page, serve: Serve, database: Path, study: tu
         assert same(shown.get("gap at the end", "–"), table["gap_last"])
         if table["onset_epoch"] is not None:
             risen = f"risen by {words.percent(table['rise'])}"
-            assert f"epoch {table['onset_epoch']} on" in shown["over-fits"]
-            assert risen in shown["over-fits"]
+            assert f"epoch {table['onset_epoch']} on" in shown["over-fitting"]
+            assert risen in shown["over-fitting"]
         for row in rows(page, ".card:has(h3:text-is('Settings'))"):
             value = table["params"].get(row["setting"])
             assert row["this trial"] in (str(value), "–") or same(row["this trial"], value), (number, row)

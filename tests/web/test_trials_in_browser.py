@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.web.conftest import Serve, drawn
 from tuner.web.route import address
@@ -149,6 +149,24 @@ def test_the_best_trials_come_first_and_the_rows_are_dense(page: Page, base: str
     assert shown == sorted(shown)
     assert len(shown) > 14
     expect(page.get_by_role("columnheader", name="learning_rate")).to_be_in_viewport()
+
+
+def test_large_numbers_of_the_table_have_separators_and_are_found_as_they_are_shown(
+    page: Page, base: str
+) -> None:
+    def large(route: Route) -> None:
+        found = route.fetch().json()
+        column = found["columns"][found["names"].index("val_loss")]
+        column[:] = [*(12345.678, 1234567.89, 1.5, 1e-5)[: len(column)], *column[4:]]
+        route.fulfill(json=found)
+
+    page.route("**/-/trials?*", large)
+    page.goto(base.rstrip("/") + address("made", "trials") + "&sort=number&where=number:<4")
+    expect(page.locator("#body")).to_contain_text("4 of ")
+    cells = page.locator("#grid [col-id=val_loss].ag-cell")
+    expect(cells).to_have_text(["12,345.7", "1,234,568", "1.5", "1e-05"])
+    page.locator("#grid [data-filter=val_loss]").fill("12,345.7")
+    expect(cells).to_have_text(["12,345.7"])
 
 
 def test_filters_take_bounds_and_ranges_and_the_address_keeps_everything(page: Page, base: str) -> None:

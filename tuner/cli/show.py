@@ -178,12 +178,14 @@ def _print_trial(console: Console, view: TrialView) -> None:
 
 def overfitting(view: TrialView) -> str:
     """How much a trial over-fits, in a sentence."""
+    import numpy as np
+
+    from tuner.core.overfitting import can_tell_onset, told
+
     over = view.overfitting
     gap = f"gap {words.number(over.gap)} at the best epoch, {words.number(over.gap_last)} at the last"
-    if over.onset_epoch is None:
-        return f"{gap}; it does not over-fit"
-    risen = f"val_loss has risen by {words.percent(over.rise)} since"
-    return f"{gap}; it over-fits from epoch {over.onset_epoch} on: {risen}"
+    val, train = (np.array([r.get(name) for r in view.curve]) for name in ("val_loss", "train_loss"))
+    return f"{gap}; {told(over.onset_epoch, over.rise, can_tell=can_tell_onset(val, train))}"
 
 
 def _params_table(view: TrialView) -> Table:

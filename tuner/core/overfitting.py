@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.core import words
 from tuner.core.trial import Reading
 
 Floats = NDArray[np.float64]
@@ -81,6 +82,14 @@ def of_trials(
 def can_tell_onset(val: Floats, train: Floats) -> bool:
     """Whether two curves (E,) have enough epochs with both numbers to tell an onset."""
     return int((np.isfinite(val) & np.isfinite(train)).sum()) >= FEWEST_EPOCHS
+
+
+def told(onset_epoch: int | None, rise: float, *, can_tell: bool) -> str:
+    """Whether a trial over-fits, in words; `can_tell` is what `can_tell_onset` says of its curves."""
+    if onset_epoch is not None:
+        risen = f"{words.metric('val_loss')} has risen by {words.percent(rise)} since"
+        return f"it over-fits from epoch {onset_epoch} on: {risen}"
+    return "it does not over-fit" if can_tell else "too few epochs with both losses to tell if it over-fits"
 
 
 def onsets(val: Floats, train: Floats, sizes: Ints) -> tuple[Ints, Floats]:

@@ -43,6 +43,9 @@ FINDINGS_SHOWN = 4
 TAG = re.compile(r"(?<!\S)(#\w[\w-]*)")
 """A word of a comment by which trials are found."""
 
+STOPPED_EARLY = "stopped early"
+"""What trials are called that a rule has ended."""
+
 MACHINE_OLD_S = 60.0
 """A study reads what its machine does every 10 seconds, but a turn that takes long may hold it up."""
 
@@ -141,8 +144,7 @@ def trials_tools(snapshot: LiveSnapshot) -> Component:
         button("CSV of the table", id="csv"),
         html.A("CSV of all curves", href=curves, download="", className="button"),
     ]
-    known = sorted({word for comment in snapshot.comments.values() for word in TAG.findall(comment)})
-    tools += [tag(word, snapshot.summary.name) for word in known]
+    tools += [tag(word, snapshot.summary.name) for word in sorted(tags_of_trials(snapshot))]
     beside = html.Div(tools, className="controls")
     return box("Trials", html.P(id="table-state", className="quiet"), html.Div(id="grid"), beside=beside)
 
@@ -246,7 +248,8 @@ def box(title: str, *inner: Component, width: str = "full", beside: Component | 
 def counts(summary: StudySummary) -> str:
     """How many trials are in which state."""
     found = {**summary.counts, "imported": summary.imported}
-    each = ", ".join(f"{n:,} {state}" for state, n in found.items() if n)
+    called = {TrialState.STOPPED.value: STOPPED_EARLY}
+    each = ", ".join(f"{n:,} {called.get(state, state)}" for state, n in found.items() if n)
     return f"{summary.started:,}: {each}" if each else "0"
 
 
@@ -257,12 +260,13 @@ def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
     noted = attributes(study=summary.name, failed=failed, best=best)
     items: list[Component] = [html.Span(summary.status, className=f"badge {summary.status}", **noted)]
     if comment := snapshot.comments.get(None):
-        items.append(html.Span(tagged(comment, summary.name), className="comment"))
+        leading = tagged(comment, summary.name, tags_of_trials(snapshot))
+        items.append(html.Span(leading, className="comment"))
     if summary.reason and not summary.is_driven:
         items.append(html.Span(summary.reason, className="reason"))
     diverged = int((frame.endings == DIVERGED).sum())
     of_these = f" ({diverged:,} of them diverged)" if diverged else ""
-    each = counts(summary).partition(":")[2].replace("stopped", f"stopped{of_these}")
+    each = counts(summary).partition(":")[2].replace(STOPPED_EARLY, f"{STOPPED_EARLY}{of_these}")
     items.append(html.Span(words.count(summary.started, "trial") + (f":{each}" if each else "")))
     if snapshot.verdict.number is not None:
         value = words.number(snapshot.verdict.value)
@@ -279,12 +283,13 @@ def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
         items.append(html.Span([here, f": {answers.trainings(confirming)}"]))
     if summary.state is StudyState.INTERRUPTED and not summary.is_driven:
         items.append(html.Code(summary.resume_command))
-    items.append(_more(snapshot, allows=allows))
+    # In one element, so that a comment that is being written below stays where it is.
+    found = [html.Div(items, className="told"), _more(snapshot, allows=allows)]
     if summary.machine is not None:
         at = html.Time(f"{summary.machine.at[11:19]} UTC", dateTime=summary.machine.at)
         told: list[Any] = [machine_told(summary.machine), ", read at ", at, workers_told(summary)]
-        items.append(html.Div(told, className="machine"))
-    return items
+        found.append(html.Div(told, className="machine"))
+    return found
 
 
 def machine_told(reading: MachineReading | None) -> str:
@@ -303,9 +308,19 @@ def workers_told(summary: StudySummary) -> str:
     return f"; {min(workers, summary.counts['running'])} of {words.count(workers, 'worker')} busy"
 
 
-def tagged(text: str, study: str) -> list[Any]:
-    """A comment whose words with a # in front lead to the trials that have them."""
-    return [tag(part, study) if i % 2 else part for i, part in enumerate(TAG.split(text)) if part]
+def tags(text: str) -> set[str]:
+    """The words of a comment with a # in front."""
+    return set(TAG.findall(text))
+
+
+def tags_of_trials(snapshot: LiveSnapshot) -> set[str]:
+    """Those of all comments on trials: what is written on the study finds none of them."""
+    return {word for number, text in snapshot.comments.items() if number is not None for word in tags(text)}
+
+
+def tagged(text: str, study: str, known: set[str]) -> list[Any]:
+    """A comment whose words with a # in front lead to the trials that have them, where they are known."""
+    return [tag(part, study) if part in known else part for part in TAG.split(text) if part]
 
 
 def tag(word: str, study: str) -> Component:
@@ -353,10 +368,15 @@ def _doing(snapshot: LiveSnapshot, *, allows: bool) -> list[Component]:
     budget = snapshot.spec.budget
     limits = {key: 2 * limit for key in AMOUNTS if (limit := getattr(budget, key)) is not None}
     for key, twice in limits.items() if summary.is_driven else ():
-        copies.append(copied(f"tune raise {name} --{key} {twice:g}"))
-        text, ask = f"double its budget to {twice:,g} {key}", json.dumps({key: twice})
+        copies.append(copied(f"tune raise {name} --{key} {_typed(twice)}"))
+        text, ask = f"double its budget to {_typed(twice, ',')} {key}", json.dumps({key: twice})
         buttons.append(button(text, **attributes(ask="raise", content=ask, sure="")))
     return buttons if allows else copies
+
+
+def _typed(limit: float, mark: str = "") -> str:
+    """A limit to all of its digits, as an option takes it, or with a mark between thousands."""
+    return f"{int(limit) if limit % 1 == 0 else limit:{mark}}"
 
 
 def _left(snapshot: LiveSnapshot) -> str:

@@ -16,7 +16,8 @@ from dash.development.base_component import Component
 
 from tuner import figures
 from tuner.core import words
-from tuner.core.overfitting import FEWEST_EPOCHS
+from tuner.core.overfitting import can_tell_onset
+from tuner.core.overfitting import told as overfitting_told
 from tuner.core.space import Int, text_of
 from tuner.core.trial import TrialState
 from tuner.figures import Frame, Theme
@@ -25,7 +26,7 @@ from tuner.store.columns import TrialRow
 from tuner.web.attributes import attributes, button, copied, toggle
 from tuner.web.cards import CONFIG
 from tuner.web.live import LiveSnapshot
-from tuner.web.parts import box, comment_box, message, tagged, text_table
+from tuner.web.parts import box, comment_box, message, tagged, tags, text_table
 from tuner.web.route import Route, address
 from tuner.web.table import overfitting
 
@@ -107,7 +108,7 @@ def _doing(snapshot: LiveSnapshot, row: TrialRow, *, allows: bool) -> list[Compo
         if is_running:
             copies.append(copied(f"tune stop {quote(name)} --trial {row.number}"))
         return [html.Div(copies, className="controls")]
-    buttons: list[Component] = []
+    buttons: list[Component] = []  # in an element of their own: what is written below stays when one goes
     if is_running:
         this = json.dumps({"trial": row.number})
         ask = attributes(ask="end", content=this, sure="")
@@ -122,7 +123,7 @@ def _doing(snapshot: LiveSnapshot, row: TrialRow, *, allows: bool) -> list[Compo
     try_ = button("train this configuration", **attributes(ask="try"))
     inner = comment_box(comment, "a comment on this trial", {"trial": str(row.number)})
     noted = html.Details([html.Summary("comment"), *inner], open=bool(comment))
-    return [*buttons, noted, html.Details([html.Summary("try a change of it …"), text, try_])]
+    return [html.Div(buttons), noted, html.Details([html.Summary("try a change of it …"), text, try_])]
 
 
 def _plain(value: Any) -> str:
@@ -204,7 +205,7 @@ def _outcome(
 
     told: list[tuple[str, Any]] = [("state", row.state if at is None else str(frame.endings[at]))]
     if comment:
-        told.append(("comment", html.Span(tagged(comment, frame.name))))
+        told.append(("comment", html.Span(tagged(comment, frame.name, tags(comment)))))
     if row.rule:
         told.append(("stopped by", row.rule))
     if row.reason:
@@ -234,12 +235,9 @@ def _overfitting(frame: Frame) -> list[tuple[str, str]]:
     (onset,), (rise,), (last,) = overfitting(frame)
     if last != last:
         return []
-    if onset is None:
-        told = "no" if int(frame.trials.epochs[0]) >= FEWEST_EPOCHS else "too short to tell"
-    else:
-        loss = words.metric("val_loss")
-        told = f"from epoch {onset} on; {loss} has risen by {words.percent(rise)} since"
-    return [("gap at the end", words.number(last)), ("over-fits", told)]
+    can_tell = can_tell_onset(frame.epochs.val_loss, frame.epochs.train_loss)
+    told = overfitting_told(onset, rise, can_tell=can_tell)
+    return [("gap at the end", words.number(last)), ("over-fitting", told)]
 
 
 def _time(text: str) -> Component:

@@ -83,6 +83,7 @@
     if (before.study !== state.study) state.open = null;
     showPanel();
     if (before.q !== state.q) searchTable();
+    if (!same(before.where, state.where)) refilter();
     if (!same([before.sel, before.options], [state.sel, state.options])) set("view", { data: view() });
     if (!isElsewhere) return;
     leave();
@@ -100,7 +101,8 @@
   }
 
   // A link keeps the selection and the options while it stays within the study.
-  function follow(href) {
+  // That of a tag leads to all trials that have it, whatever the columns' filters left out.
+  function follow(href, isTag) {
     const next = read(new URL(href, location.href));
     if (next.study !== null && next.study === state.study) {
       next.sel = state.sel;
@@ -108,6 +110,7 @@
       if (next.page !== "trial") next.open = state.open;
       next.against = state.against;
       for (const name of ["where", "sort", "hide"]) next[name] = state[name];
+      if (isTag) next.where = {};
       next.q = next.q || state.q;
     }
     go(next);
@@ -391,11 +394,13 @@
   async function ask(button) {
     if (button.dataset.sure !== undefined && !(await confirmed(button.dataset.sure || button.textContent))) return;
     const kind = button.dataset.ask;
-    const given = button.parentElement.querySelector(kind === "comment" ? ".to-say" : ".to-try");
+    // The box that is sent, if any: another one beside it is still being written in.
+    const box = { comment: ".to-say", rename: "#new-name", try: button.dataset.content ? "" : ".to-try" }[kind];
+    const given = box ? button.parentElement.querySelector(box) : null;
     try {
       const content = kind === "comment"
         ? { text: given.value, trial: button.dataset.trial === undefined ? null : Number(button.dataset.trial) }
-        : kind === "rename" ? { name: byId("new-name").value }
+        : kind === "rename" ? { name: given.value }
         : JSON.parse(button.dataset.content || given?.value || "{}");
       const answer = await fetch("/-/ask", {
         method: "POST", headers: { "Content-Type": "application/json" },
@@ -552,7 +557,9 @@
     const isWhole = Math.abs(value) < 1e15 && (Math.abs(value) >= 10 ** digits || Number.isInteger(value));
     if (isWhole) return (value + 0).toLocaleString("en", { maximumFractionDigits: 0, useGrouping: !isSetting });
     const [mantissa, power] = value.toExponential(digits - 1).split("e");
-    if (power >= -4 && power < digits) return String(Number(value.toPrecision(digits)));
+    if (power >= -4 && power < digits) {
+      return Number(value.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 20, useGrouping: !isSetting });
+    }
     return `${Number(mantissa)}e${power[0]}${power.slice(1).padStart(2, "0")}`;
   }
 
@@ -564,7 +571,8 @@
 
   // Numbers: <=0.1, >5, 1e-4..1e-2, or a number, which means all that round to it. Texts: a part of it, =all of it, !not.
   function matcher(text, isNumber) {
-    const wanted = text.trim().toLowerCase();
+    const typed = text.trim().toLowerCase();
+    const wanted = isNumber ? typed.replaceAll(",", "") : typed;  // 12,346 as it is shown
     if (!isNumber) {
       if (wanted[0] === "!") return (value) => !String(value ?? "").toLowerCase().includes(wanted.slice(1));
       if (wanted[0] === "=") return (value) => String(value ?? "").toLowerCase() === wanted.slice(1);
@@ -590,6 +598,7 @@
     init({ column }) {
       const name = column.getColId();
       this.input = make("input", { value: state.where[name] || "", placeholder: "filter" });
+      this.input.dataset.filter = name;
       this.input.setAttribute("aria-label", `${column.getColDef().headerName} filter`);
       this.input.title = table.kinds[name] !== "text" ? "<=0.1  >5  1e-4..1e-2  0.1" : "a part of it, =all of it, !not";
       this.input.addEventListener("input", () => {
@@ -607,6 +616,13 @@
       .filter(([name, text]) => text && name in table.columns)
       .map(([name, text]) => [table.columns[name], matcher(text, table.kinds[name] !== "text")]);
     table.api?.onFilterChanged();
+  }
+
+  // What stands in the boxes is what filters, also where a link or the way back changed that.
+  function refilter() {
+    if (!table?.api || table.study !== state.study) return;
+    for (const box of table.element.querySelectorAll("[data-filter]")) box.value = state.where[box.dataset.filter] || "";
+    filtered();
   }
 
   const keepTable = () => history.replaceState(null, "", address(state));
@@ -842,7 +858,10 @@
     const failures = before.study === now.study ? now.failed - before.failed : 0;
     const isBetter = before.study === now.study && now.best !== before.best;
     if (isOver) awaited.delete(now.study);
-    const what = isOver ? badge.textContent : failures > 0 ? `${shownCount(failures)} failed` : isBetter ? `new best, trial ${now.best}` : "";
+    const what = [
+      failures > 0 ? `${shownCount(failures)} failed` : "", isBetter ? `new best, trial ${now.best}` : "",
+      isOver ? badge.textContent : "",
+    ].filter(Boolean).join(", ");
     if (!what) return;
     const audio = new AudioContext();
     const tone = new OscillatorNode(audio, { frequency: 660 });
@@ -850,7 +869,7 @@
     tone.start();
     tone.stop(audio.currentTime + 0.3);
     if (!("Notification" in window) || Notification.permission !== "granted") return;
-    new Notification(`${now.study}: ${what}`, { body: badge.parentElement.innerText, tag: now.study });
+    new Notification(`${now.study}: ${what}`, { body: byId("status").innerText, tag: now.study });
   }
 
   // ---- what a person does ----
@@ -882,7 +901,7 @@
       const to = new URL(at.href, location.href);
       if (!isPlain || at.hasAttribute("download") || to.origin !== location.origin || to.pathname !== "/") return;
       event.preventDefault();
-      return follow(at.href);
+      return follow(at.href, at.matches(".tag"));
     }
     if (actions[at.id]) return actions[at.id](at);
     if (at.dataset.against !== undefined) return against(at);
