@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from dash import html
 from playwright.sync_api import Page, expect
 
 from tests import processes
@@ -17,7 +18,7 @@ from tests.web.made import make_study
 from tests.web.test_live_in_browser import STUDY, TRAINER
 from tuner.store import Database
 from tuner.store.columns import Reader
-from tuner.web import pages
+from tuner.web import pages, parts
 from tuner.web.app import build
 from tuner.web.live import Live
 from tuner.web.renderer import PageRenderer
@@ -168,13 +169,11 @@ def test_the_panel_follows_its_trial_but_not_while_somebody_writes_in_it(
 
 
 def test_what_is_being_written_stays_when_something_else_is_asked_for_or_appears(
-    acting: Server, page: Page, tmp_path: Path
+    acting: Server, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"sqlite:///{tmp_path / 'tuner.db'}"
     page.goto(acting.address)
     page.goto(acting.address.partition("?")[0].rstrip("/") + address("made") + "&open=3")
-    page.locator("#status summary", has_text="more").click()
-    page.locator("#status .to-say").fill("half a sen")
     panel = page.locator("#panel")
     panel.locator("summary", has_text="try a change").click()
     panel.locator(".to-try").fill('{"depth"')
@@ -182,15 +181,24 @@ def test_what_is_being_written_stays_when_something_else_is_asked_for_or_appears
     panel.locator("[data-ask=try]").evaluate("one => { one.dataset.content = '{\"depth\": 3}'; }")
     panel.locator("[data-ask=try]").click()
     expect(panel.locator("[data-ask=try]")).to_contain_text("noted")
-    with Database.open(url) as database:
-        database.comment("made", "by somebody else")
-    expect(page.locator("#status .comment")).to_have_text("by somebody else")
+    monkeypatch.setattr(parts, "_doing", lambda *_, **__: [html.Button("one more")])
     log = Reader(url).artifacts("made").log(3)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("epoch 1 is done")
+    with Database.open(url) as database:
+        database.comment("made", "of somebody else", 5)
     page.wait_for_timeout(2500)
     expect(panel.locator(".to-try")).to_have_value('{"depth"')
+    expect(page.locator("#status")).to_contain_text("one more")  # for its box is folded away
+    page.locator("#status summary", has_text="more").evaluate("one => one.click()")
+    page.locator("#status .to-say").fill("half a sen")
+    with Database.open(url) as database:
+        database.comment("made", "of somebody else", None)
+    page.wait_for_timeout(2500)
     expect(page.locator("#status .to-say")).to_have_value("half a sen")
+    page.locator("#status .to-say").fill("")
+    page.locator("#status .to-say").blur()
+    expect(page.locator("#status .comment")).to_have_text("of somebody else")
 
 
 def test_a_study_is_deleted_once_that_is_confirmed(acting: Server, page: Page, tmp_path: Path) -> None:

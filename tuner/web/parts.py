@@ -283,13 +283,12 @@ def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
         items.append(html.Span([here, f": {answers.trainings(confirming)}"]))
     if summary.state is StudyState.INTERRUPTED and not summary.is_driven:
         items.append(html.Code(summary.resume_command))
-    # In one element, so that a comment that is being written below stays where it is.
-    found = [html.Div(items, className="told"), _more(snapshot, allows=allows)]
+    items.append(_more(snapshot, allows=allows))
     if summary.machine is not None:
         at = html.Time(f"{summary.machine.at[11:19]} UTC", dateTime=summary.machine.at)
         told: list[Any] = [machine_told(summary.machine), ", read at ", at, workers_told(summary)]
-        found.append(html.Div(told, className="machine"))
-    return found
+        items.append(html.Div(told, className="machine"))
+    return items
 
 
 def machine_told(reading: MachineReading | None) -> str:

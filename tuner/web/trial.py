@@ -108,7 +108,7 @@ def _doing(snapshot: LiveSnapshot, row: TrialRow, *, allows: bool) -> list[Compo
         if is_running:
             copies.append(copied(f"tune stop {quote(name)} --trial {row.number}"))
         return [html.Div(copies, className="controls")]
-    buttons: list[Component] = []  # in an element of their own: what is written below stays when one goes
+    buttons: list[Component] = []
     if is_running:
         this = json.dumps({"trial": row.number})
         ask = attributes(ask="end", content=this, sure="")
@@ -123,7 +123,7 @@ def _doing(snapshot: LiveSnapshot, row: TrialRow, *, allows: bool) -> list[Compo
     try_ = button("train this configuration", **attributes(ask="try"))
     inner = comment_box(comment, "a comment on this trial", {"trial": str(row.number)})
     noted = html.Details([html.Summary("comment"), *inner], open=bool(comment))
-    return [html.Div(buttons), noted, html.Details([html.Summary("try a change of it …"), text, try_])]
+    return [*buttons, noted, html.Details([html.Summary("try a change of it …"), text, try_])]
 
 
 def _plain(value: Any) -> str:

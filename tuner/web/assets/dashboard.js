@@ -360,10 +360,20 @@
   let newest = "";  // of what the panel may show: the page's version, the size of the trial's log
   let followed = "";
 
+  const isWritten = (box) => box === document.activeElement || box.value !== box.defaultValue;
+
+  // Nor do the page and the line on top, while somebody writes in a box of theirs that is seen.
+  const isPageWritten = () => [...document.querySelectorAll("#status textarea, #body textarea")].some(
+    (box) => box.checkVisibility() && isWritten(box));
+
+  const isTick = ({ body }) => {
+    const { changedPropIds } = typeof body === "string" ? JSON.parse(body) : {};
+    return changedPropIds?.length === 1 && changedPropIds[0] === "tick.n_intervals";
+  };
+
   // The panel follows its trial, but not while somebody writes in it.
   function followPanel() {
     if (state.open === null || followed === newest) return;
-    const isWritten = (box) => box === document.activeElement || box.value !== box.defaultValue;
     if ([...byId("panel").querySelectorAll("textarea")].some(isWritten)) return;
     followed = newest;
     const has = byId("panel").querySelector("[data-digest]")?.dataset.digest;
@@ -869,7 +879,7 @@
     tone.start();
     tone.stop(audio.currentTime + 0.3);
     if (!("Notification" in window) || Notification.permission !== "granted") return;
-    new Notification(`${now.study}: ${what}`, { body: byId("status").innerText, tag: now.study });
+    new Notification(`${now.study}: ${what}`, { body: badge.parentElement.innerText, tag: now.study });
   }
 
   // ---- what a person does ----
@@ -995,8 +1005,12 @@
 
   const plainFetch = window.fetch;
   window.fetch = async (...request) => {
+    const waits = () => isPageWritten() && String(request[0]).includes("_dash-update-component") && isTick(request[1] || {});
+    const nothing = () => new Response(null, { status: 204 });  // as the server answers where nothing is new
+    if (waits()) return nothing();
     try {
       const answer = await plainFetch(...request);
+      if (waits()) return nothing();
       showOffline(answer.status === 403 ? "The token is no longer good: open the address that `tune dashboard` prints." : "");
       return answer;
     } catch (error) {
