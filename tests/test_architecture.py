@@ -14,7 +14,7 @@ ROOT = Path(tuner.__file__).parent
 MOST_LINES = 400
 
 # What the product may grow to. Whoever needs more says why in the commit that raises it.
-MOST_PYTHON = 72_000
+MOST_PYTHON = 72_100
 """Lines of tuner/, its contract suites for plugins (tuner/testing) apart."""
 
 MOST_BROWSER = 1_480
