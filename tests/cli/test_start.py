@@ -110,6 +110,19 @@ def test_a_finished_study_goes_on_with_a_larger_budget(tune: Tune) -> None:
     assert resumed.json == tune("best", "study", "--json").json
 
 
+def test_a_study_that_its_epochs_ended_says_what_to_raise(tune: Tune, folder: Path) -> None:
+    file = folder / "study.toml"
+    whole = file.read_text("utf-8")
+    file.write_text(whole.replace("trials = 6", "trials = 6\nepochs = 3\npatience = 50"), "utf-8")
+    ended = tune("start", "study.toml")
+    more = "tune resume study --allow-changes, once [budget] epochs or patience is raised in its file"
+    assert more in ended.out, ended.err
+    before = len(tune("show", "study", "--json").json["trials"])
+    file.write_text(whole, "utf-8")
+    assert tune("resume", "study", "--allow-changes", "--quiet").code == 0
+    assert len(tune("show", "study", "--json").json["trials"]) == 6 > before
+
+
 def test_an_interrupted_study_says_how_to_go_on_and_goes_on(tune: Tune, folder: Path) -> None:
     (folder / "study.toml").write_text(
         (folder / "study.toml").read_text().replace(":train", ":slow").replace("trials = 6", "trials = 1000")

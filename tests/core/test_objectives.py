@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.core.frame import Frame
-from tuner.core.objectives import Constraint, Objectives, layers
+from tuner.core.objectives import Constraint, Objectives, layers, whole_names
 from tuner.core.space import SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
@@ -83,6 +83,15 @@ def test_where_all_violate_the_one_that_violates_least_is_best() -> None:
     far, near = record(0, 0.1, gap=0.5), record(1, 0.9, gap=0.11)
     assert objectives.best_of([far, near]) == near
     assert front(objectives, [far, near]) == [near]
+
+
+def test_of_two_limits_for_one_number_the_lower_one_counts() -> None:
+    measured = ["latency_ms[onnx]"]
+    for limits in (
+        {"latency_ms": 0.1, "latency_ms[onnx]": 0.2},
+        {"latency_ms[onnx]": 0.2, "latency_ms": 0.1},
+    ):
+        assert whole_names(limits, measured) == {"latency_ms[onnx]": 0.1}
 
 
 def test_violation_is_told_in_shares_of_the_limits() -> None:

@@ -24,16 +24,17 @@ def test_time_left_is_as_sure_as_trials_took_equally_long() -> None:
     assert left.told == "about 7 to 13 min left"
 
 
-def test_nine_of_ten_times_it_takes_as_long_as_was_said() -> None:
+@pytest.mark.parametrize("over", [3, 5, 12, 20])
+def test_nine_of_ten_times_it_takes_as_long_as_was_said(over: int) -> None:
     random, hits = np.random.default_rng(0), 0
     for _ in range(2000):
-        took = random.gamma(4.0, 2.5, 60)
-        before, after = took[:20], float(took[20:].sum())
-        durations = Durations.of(before.tolist(), [1] * 20)
-        left = time_left(Budget(trials=60), used(durations, 20, float(before.sum()), 20))
+        took = random.gamma(4.0, 2.5, 60) if over == 20 else random.normal(10.0, 1.0, 60)
+        before, after = took[:over], float(took[over:].sum())
+        durations = Durations.of(before.tolist(), [1] * over)
+        left = time_left(Budget(trials=60), used(durations, over, float(before.sum()), over))
         assert left is not None
         hits += left.low <= after <= left.high
-    assert 0.85 < hits / 2000 < 0.95
+    assert (0.85 if over == 20 else 0.88) < hits / 2000 < (0.95 if over == 20 else 0.92)
 
 
 def test_the_limit_that_is_reached_first_says_what_is_left() -> None:
@@ -41,8 +42,9 @@ def test_the_limit_that_is_reached_first_says_what_is_left() -> None:
     assert time_left(Budget(trials=100, seconds=460), used(uneven)) == TimeLeft(60, 60, is_exact=True)
     both = time_left(Budget(trials=100, seconds=950), used(uneven))
     assert both is not None
-    assert (both.high, both.is_exact) == (550, True)
+    assert (both.high, both.is_exact) == (550, False)
     assert both.low < 500
+    assert both.told.startswith("about ")
     epochs = time_left(Budget(epochs=1000), used(uneven))
     assert epochs is not None
     assert epochs.low < 600 < epochs.high

@@ -69,6 +69,9 @@ def test_a_value_has_the_digits_that_its_error_leaves_it(value: float, error: fl
 def test_numbers_beside_each_other_are_told_apart() -> None:
     assert words.number(50123.0) == "50,123"
     assert words.number(50123.4) == "50,123"
+    assert words.numbers(1234.5, 1234.0, -9999.7) == ["1,234.5", "1,234", "-9,999.7"]
+    assert [words.number(9999.7), words.number(1234.56)] == ["10,000", "1,235"]
+    assert words.setting(1234.5) == "1234"
     assert words.number(0.5012345) == "0.5012"
     assert words.number(123456789012345.0) == "123,456,789,012,345"
     assert [*words.settings([50123.0, 512, 0.5]), words.setting(2e4)] == ["50123", "512", "0.5", "20000"]

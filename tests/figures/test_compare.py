@@ -54,6 +54,22 @@ def test_a_study_is_compared_by_the_median_and_the_band_of_its_curves() -> None:
     assert said[1::2] == ["one: median of 3 trials", "two: median of 1 trial"]
 
 
+def test_curves_are_drawn_where_the_first_study_has_none() -> None:
+    empty = frame({}, name="empty")
+    two = frame({0: curve([1.0], [5.0])}, name="two")
+    together = replace(empty, beside=(two,))
+    found = compare_curves.data(together)
+    assert ([name for name, _ in found.bands], found.label, found.places) == (
+        ["two"],
+        "validation loss",
+        (1,),
+    )
+    (what, _) = compare_curves.options(together)
+    assert (what.default, "gap" in dict(what.choices)) == ("val_loss", True)
+    with pytest.raises(NothingToPlot, match="empty has no curve"):
+        compare_curves.data(empty)
+
+
 def test_curves_and_importances_of_another_kind_are_named_but_not_drawn() -> None:
     shares = {each: Importances(9, 4, {"rate": 0.5}, {"rate": 0.1}) for each in ("value", "gap")}
     one = replace(frame(losses(1.0), name="one"), score="rmse", task="regression", importances=shares)
@@ -87,3 +103,5 @@ def test_importances_of_several_studies_stand_side_by_side() -> None:
     assert [(bar["name"], bar["x"]) for bar in bars] == [("one", [0.1, 0.5]), ("two", [0.7, None])]
     with pytest.raises(NothingToPlot, match="not known yet"):
         compare_importances.data(frame(losses(1.0)))
+    with pytest.raises(NothingToPlot, match=r"^early: Too few.* other: Too few"):
+        compare_importances.data(replace(early, beside=(replace(early, name="other"),)))

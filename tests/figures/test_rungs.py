@@ -6,7 +6,7 @@ import pytest
 
 from tests.figures.parts import curve, frame
 from tuner.core.trial import TrialState
-from tuner.figures import Frame, NothingToPlot
+from tuner.figures import Frame, NothingToPlot, outcomes
 from tuner.figures.rungs import data
 
 PRUNED: dict[str, Any] = {"state": TrialState.STOPPED, "rule": "pruner", "conclusive": False}
@@ -29,6 +29,23 @@ def test_rungs_tell_how_many_came_and_how_many_went_on() -> None:
     assert found.went_on.tolist() == [4, 2, 0]
     ended = dict(zip(found.labels, found.ended.tolist(), strict=True))
     assert ended == {"cut short by pruner": [2, 1, 0], "paused": [0, 1, 0], "finished": [0, 0, 2]}
+
+
+def test_a_rule_has_one_hatching_in_every_figure() -> None:
+    # In all, more trials end by overfit than by patience; at the pruner's rung it is the other way round.
+    facts: dict[int, dict[str, Any]] = {0: PRUNED}
+    for number, rule in enumerate(("patience", "overfit", "overfit"), 1):
+        facts[number] = {"state": TrialState.STOPPED, "rule": rule, "conclusive": True}
+    made = study([2, 2, 3, 3, 9], facts)
+    here, whole = data(made), outcomes.data(made)
+    shapes = dict(zip(whole.labels, whole.shapes, strict=True))
+    assert dict(zip(here.labels, here.shapes, strict=True)).items() <= shapes.items()
+    assert (
+        len(
+            {shapes[label] for label in ("finished", "stopped early by patience", "stopped early by overfit")}
+        )
+        == 3
+    )
 
 
 def test_at_every_rung_those_who_came_went_on_or_ended() -> None:

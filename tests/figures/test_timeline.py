@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,20 +92,24 @@ def test_paused_trials_do_not_train_and_idle_time_is_seen() -> None:
     pruned = {"state": TrialState.STOPPED, "rule": "pruner", "conclusive": False}
     # The second is paused at epoch 2 and never goes on; the first waits there while it trains, and longer.
     facts = {0: times(0, 10), 1: times(2, 10, **pruned), 2: times(10, 14)}
-    found = data(frame({0: four(), 1: four()[:2], 2: four()}, facts))
+    study = replace(frame({0: four(), 1: four()[:2], 2: four()}, facts), pauses=True)
+    found = data(study)
     middles = (found.edges[1:] + found.edges[:-1]) / 2
     assert found.unit == "seconds"
     for begins, ends, count in ((0, 2, 1), (2, 4, 1), (4, 8, 0), (8, 10, 1)):
         within = (middles > begins + 0.1) & (middles < ends - 0.1)
         assert found.filled[within] == pytest.approx(count), (begins, ends)
     assert found.rows == 2, "bars are as long as before"
+    stops = data(replace(study, pauses=False))
+    within = (middles > 4.1) & (middles < 9.9)
+    assert stops.filled[within] == pytest.approx(2), "a pruner that only stops lets none wait"
 
 
 def test_trials_that_share_the_time_take_longer_than_their_seconds() -> None:
     pruned = {"state": TrialState.STOPPED, "rule": "pruner", "conclusive": False}
     # Three side by side train for six seconds, of which each has a third; then three more.
     facts = {n: times(6 * (n // 3), 12, **pruned) for n in range(6)}
-    found = data(frame({n: four(0.5) for n in range(6)}, facts))
+    found = data(replace(frame({n: four(0.5) for n in range(6)}, facts), pauses=True))
     assert found.filled == pytest.approx(3.0)
 
 

@@ -108,6 +108,8 @@ def test_what_is_shown_to_be_worse_is_not_put_down_to_few_rows() -> None:
 def test_what_keeps_its_size_is_called_as_large() -> None:
     (made, _) = Compressed((), 14_254, 14_254, 0.03, 0.02, True).sentences()
     assert "as onnxruntime runs both: as large (14.3 kB) and as quick (0.03 ms a row" in made
+    (made, _) = Compressed((), 1_235_567, 1_234_567, 0.0301, 0.03, False).sentences()
+    assert "as large (1,236 kB) and as quick (0.0301 ms a row, not 0.03)" in made
 
 
 def test_without_locked_rows_nothing_is_claimed() -> None:

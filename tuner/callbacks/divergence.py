@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.spec import StudySpec
 from tuner.core.trial import DIVERGENCE, Reading, Stop, Trial
@@ -72,7 +73,8 @@ class Divergence:
             and first >= TINY
             and not any(reading.get(name) <= 0 for reading in curve)
         ):
-            return f"{name} is {loss:.4g}, more than {self.explosion:g} times its first value, {first:.4g}"
+            now, began = words.number(loss), words.number(first)
+            return f"{name} is {now}, more than {self.explosion:g} times its first value, {began}"
         return None
 
     def _is_measured(self, name: str, trial: Trial, curve: Sequence[Reading]) -> bool:

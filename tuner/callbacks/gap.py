@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from tuner.callbacks.single_trial import SingleTrialRule
+from tuner.core import words
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
 
@@ -29,7 +30,6 @@ class Gap(SingleTrialRule):
         reading = curve[-1]
         if not reading.gap > self.limit:
             return None
-        reason = (
-            f"epoch {reading.epoch}: val_loss - train_loss is {reading.gap:.4g}, more than {self.limit:g}"
-        )
+        gap = words.number(reading.gap)
+        reason = f"epoch {reading.epoch}: val_loss - train_loss is {gap}, more than {self.limit:g}"
         return Stop("gap", reason, conclusive=True)

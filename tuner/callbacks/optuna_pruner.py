@@ -15,6 +15,7 @@ from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.core import words
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
 from tuner.errors import PluginError, described
@@ -57,7 +58,7 @@ class OptunaPruner:
             if trial.number == 0 or not self._pruner.prune(self._study, shown):
                 return None
         shown.state = TrialState.PRUNED
-        reason = f"epoch {last.epoch}: {values[last.epoch]:.4g} is not good enough for {self._name}"
+        reason = f"epoch {last.epoch}: {words.number(values[last.epoch])} is not good enough for {self._name}"
         return Stop("pruner", reason, conclusive=False)
 
 

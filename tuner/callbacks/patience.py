@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from tuner.callbacks.single_trial import SingleTrialRule
+from tuner.core import words
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, Stop, Trial
 
@@ -46,7 +47,6 @@ class Patience(SingleTrialRule):
             return None
         if math.isnan(best):
             return Stop("patience", f"no {self.objective.metric} in {waited} epochs", conclusive=False)
-        reason = (
-            f"{self.objective.metric} is no better than in epoch {since} ({best:.4g}) for {waited} epochs"
-        )
+        than = f"in epoch {since} ({words.number(best)})"
+        reason = f"{self.objective.metric} is no better than {than} for {waited} epochs"
         return Stop("patience", reason, conclusive=True)

@@ -16,6 +16,7 @@ from tuner.callbacks.asha import ASHA
 from tuner.callbacks.halving import Halving, Hyperband, Rungs
 from tuner.callbacks.percentile import Percentile
 from tuner.callbacks.ranks import Bests, Shortfall
+from tuner.core import words
 from tuner.core.ports import Callback
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.spec import StudySpec
@@ -81,7 +82,7 @@ class Pruner:
         if short is None or trial.number == 0:
             return None
         value, bar = self._bests.words(rank), self._bests.sign * short.bar
-        reason = f"{short.where}: {value} is not {short.of} ({bar:.4g} would be)"
+        reason = f"{short.where}: {value} is not {short.of} ({words.number(bar)} would be)"
         return Stop("pruner", reason, conclusive=False)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.core import words
 from tuner.core.trial import Objective, Reading, Trial
 
 RECENT = 4096
@@ -142,7 +143,7 @@ class Bests:
 
     def words(self, rank: float) -> str:
         """The value that a rank stands for."""
-        return f"{self.sign * rank:.4g}" if math.isfinite(rank) else "nan"
+        return words.number(self.sign * rank) if math.isfinite(rank) else "nan"
 
     def _of(self, reading: Reading) -> float:
         value = self._objective.of(reading)

@@ -172,6 +172,7 @@ def _next(study: Study, verdict: Verdict) -> Iterator[tuple[str, str]]:
         yield f"tune export {quote(study.name)} DIR", "the model and all curves in a folder"
     if verdict.confirmation is None and summary.confirm_command is not None:
         yield summary.confirm_command, "train the best again, choose, read the locked test rows once"
-    is_over = summary.state is StudyState.FINISHED and summary.parsed.budget.trials is not None
+    trials = summary.parsed.budget.trials
+    is_over = summary.state is StudyState.FINISHED and trials is not None and summary.started >= trials
     more = f"{summary.resume_command} --trials {2 * summary.started}" if is_over else summary.goes_on
     yield more, "search on"

@@ -49,6 +49,7 @@ class Frame:
         is_thinned: whether of very many points a sample is drawn.
         score: what the score is called, e.g. ``"rmse"``; "" where that is not known.
         task: what the network is to do, e.g. ``"regression"``; "" where that is not known.
+        pauses: whether its pruner is known to pause trials.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Frame:
     is_thinned: bool = True
     score: str = ""
     task: str = ""
+    pauses: bool = False
 
     @classmethod
     def of(

@@ -295,9 +295,13 @@ def _known(objective: Objective, best: Reading | None) -> float:
 
 
 def whole_names(limits: Mapping[str, float], measured: Collection[str]) -> dict[str, float]:
-    """Limits by the names of what was measured, where that of the one runtime is left out: latency_ms."""
+    """Limits by the names of what was measured, where that of the one runtime is left out: latency_ms.
+
+    Of two limits for one number the lower one counts.
+    """
     alike = {key: [name for name in measured if name.startswith(f"{key}[")] for key in limits}
-    return {
-        alike[key][0] if key not in measured and len(alike[key]) == 1 else key: limit
-        for key, limit in limits.items()
-    }
+    found: dict[str, float] = {}
+    for key, limit in limits.items():
+        name = alike[key][0] if key not in measured and len(alike[key]) == 1 else key
+        found[name] = min(limit, found.get(name, limit))
+    return found

@@ -255,6 +255,11 @@ class SearchSpec(Section):
     presets: bool = Field(True, description="start with the default configuration of each try_first choice")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of everything random")
 
+    @property
+    def pauses(self) -> bool:
+        """Whether its pruner is the shipped one that pauses trials; the others stop them."""
+        return self.pruner == "asha"
+
 
 class TrackingSpec(Section):
     """`[tracking]`: programs that the study is copied to while it runs."""

@@ -20,6 +20,9 @@ FEWEST = 3
 NORMAL_90 = 1.645
 """So many standard deviations to both sides hold nine of ten values."""
 
+_STUDENT_90 = (2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812)
+"""The same where the deviation is estimated, by 2 to 10 degrees of freedom: of Student's t."""
+
 
 @dataclass(slots=True)
 class Durations:
@@ -52,7 +55,9 @@ class Durations:
             return 0.0
         mean = self.total / self.count
         variance = max(0.0, self.squares - self.count * mean * mean) / (self.count - 1)
-        return NORMAL_90 * math.sqrt(variance) / mean * math.sqrt(1 / trials + 1 / self.count)
+        return (
+            _student_90(self.count - 1) * math.sqrt(variance) / mean * math.sqrt(1 / trials + 1 / self.count)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class TimeLeft:
     Attributes:
         low: at least, nine times of ten.
         high: at most, likewise.
-        is_exact: whether a limit of time ends it.
+        is_exact: whether a limit of time ends it, whatever its trials take.
     """
 
     low: float
@@ -112,6 +117,13 @@ def time_left(budget: Budget, used: Used) -> TimeLeft | None:
     if not found:
         return None
     first = min(found, key=lambda each: each.low + each.high)
-    return TimeLeft(
-        min(each.low for each in found), min(each.high for each in found), is_exact=first.is_exact
-    )
+    low, high = min(each.low for each in found), min(each.high for each in found)
+    return TimeLeft(low, high, is_exact=first.is_exact and low == high)
+
+
+def _student_90(freedom: int) -> float:
+    """`NORMAL_90` with a deviation that so many degrees of freedom tell; expanded where the table ends."""
+    if freedom - 2 < len(_STUDENT_90):
+        return _STUDENT_90[freedom - 2]
+    first, second = 1.524, 1.420  # (z**3 + z) / 4 and (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    return NORMAL_90 + first / freedom + second / freedom**2

@@ -45,8 +45,9 @@ def number(value: float | None, error: float = math.nan, digits: int = DIGITS) -
     if value is None or math.isnan(value):
         return ABSENT
     if not (math.isfinite(error) and error > 0 and math.isfinite(value)):
-        is_whole = abs(value) < _WHOLE and (abs(value) >= 10**digits or value == int(value))
-        return f"{value + 0.0:,.0f}" if is_whole else f"{value:.{digits}g}"
+        size = abs(value)
+        is_whole = size < _WHOLE and (size + 0.5 >= 10**digits or value == int(value))
+        return f"{value + 0.0:,.0f}" if is_whole else f"{value:,.{digits}g}"
     places = 1 - math.floor(math.log10(float(f"{error:.1e}")))
     if not 0 <= places <= 6:
         return f"{number(value)} ± {number(float(f'{error:.1e}'))}"
@@ -80,14 +81,14 @@ def settings(values: Iterable[object]) -> list[str]:
     return [next(told) if isinstance(value, float) else setting(value) for value in column]
 
 
-def setting(value: object) -> str:
+def setting(value: object, digits: int = DIGITS) -> str:
     """A parameter's value as it is typed, of a reference its name alone; a dash where it was not active."""
     if value is None or value == "":
         return ABSENT
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return _typed(number(value))
+        return _typed(number(value, digits=digits))
     folder, _, name = str(value).rpartition("/")
     return name if folder and ".py:" in name else str(value)
 

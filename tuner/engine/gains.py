@@ -48,7 +48,7 @@ class GainWatch:
         if since < patience or last < 0:
             return None
         objective = self._objectives.primary
-        beyond = f" beyond its standard error of {error:.2g}" if error else ""
+        beyond = f" beyond its standard error of {words.number(error, digits=2)}" if error else ""
         value = best if objective.minimize else -best
-        over = f"over trial {last}, whose {objective.metric} is {value:.4g}"
+        over = f"over trial {last}, whose {objective.metric} is {words.number(value)}"
         return f"{words.count(since, 'trial')} brought no gain{beyond} {over}"

@@ -297,7 +297,7 @@ class StudyProgress:
         """What observers are shown."""
         running = {number: active.curve for number, active in self.running.items()}
         spent, counts = self.spent(seconds), self.counts()
-        return Status(budget, spent, running, counts, self.best, self.default, self._durations)
+        return Status(budget, spent, running, counts, self.best, self.default, replace(self._durations))
 
     def counts(self) -> dict[str, int]:
         """Trials by state name."""

@@ -49,20 +49,30 @@ def followed(frame: Frame) -> list[str]:
     return sorted(names, key=lambda name: (name != own, not name.startswith("val")))
 
 
+def _known(frame: Frame) -> dict[str, Frame]:
+    """What can be followed in any of the studies, and the first one in which it can."""
+    found: dict[str, Frame] = {}
+    for each in (frame, *frame.beside):
+        for name in followed(each):
+            found.setdefault(name, each)
+    return found
+
+
 def data(frame: Frame, what: str = "", log: str = "auto") -> ComparedCurves:
     """The frame's study and those beside it."""
-    frames, known = (frame, *frame.beside), followed(frame)
-    what = what or next(iter(known), "")
-    if what not in known:
+    frames, first = (frame, *frame.beside), _known(frame)
+    what = what or next(iter(first), "")
+    if what not in first:
         raise NothingToPlot(f"{frame.name} has no curve to draw: curves appear with its first epochs.")
-    alike = [e for e in frames if what in followed(e) and e.measure(what) == frame.measure(what)]
+    kind = first[what].measure(what)
+    alike = [each for each in frames if what in followed(each) and each.measure(what) == kind]
     columns = {id(each): each.reading(what) for each in alike}
     bands = [(each, band(each, what, columns[id(each)], (), fewest=1)) for each in alike]
     drawn = [(each, found) for each, found in bands if found is not None]
     return ComparedCurves(
         bands=tuple((each.name, found) for each, found in drawn),
         others=tuple(each.name for each in frames if all(each is not one for one in alike)),
-        label=frame.label(what),
+        label=first[what].label(what),
         log=what != "learning_rate" and is_log(log, np.concatenate(list(columns.values()))),
         missing=left_out_of((each, ~with_curve(each, columns[id(each)])) for each in alike),
         places=places_of(frames, [each for each, _ in drawn]),
@@ -111,9 +121,9 @@ def draw(columns: ComparedCurves, theme: Theme) -> Drawing:
 
 def options(frame: Frame) -> Sequence[Option]:
     """What is followed, and its scale."""
-    known = followed(frame) or ["val_loss"]
-    choices = tuple((name, frame.label(name)) for name in known)
-    return Option("what", "quantity", known[0], choices), scale_option()
+    known = _known(frame) or {"val_loss": frame}
+    choices = tuple((name, first.label(name)) for name, first in known.items())
+    return Option("what", "quantity", next(iter(known)), choices), scale_option()
 
 
 FIGURE = Figure(

@@ -53,8 +53,9 @@ def data(frame: Frame, explains: str = "value") -> ComparedImportances:
     alike = [(e, e.importances.get(explains, Importances())) for e in frames if kind(e) == kind(frame)]
     told = [(each, found) for each, found in alike if found]
     silent = [(each, found) for each, found in alike if not found]
+    said = tuple(f"{each.name}: {found.silence}" for each, found in silent)
     if not told:
-        raise NothingToPlot(silent[0][1].silence)
+        raise NothingToPlot(" ".join(said) if len(frames) > 1 else silent[0][1].silence)
     most = {name: max(found.get(name, 0.0) for _, found in told) for _, each in told for name in each}
     names = sorted(most, key=lambda name: (-most[name], name))[:MOST]
     return ComparedImportances(
@@ -63,7 +64,7 @@ def data(frame: Frame, explains: str = "value") -> ComparedImportances:
         errors=tuple(tuple(map(found.errors.get, names)) for _, found in told),
         trials=tuple(f"{found.trials:,} of {words.count(len(each), 'trial')}" for each, found in told),
         others=tuple(each.name for each in frames if kind(each) != kind(frame)),
-        silent=tuple(f"{each.name}: {found.silence}" for each, found in silent),
+        silent=said,
         places=places_of(frames, [each for each, _ in told]),
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, parameter_option
@@ -114,7 +115,10 @@ def draw(columns: Contour, theme: Theme) -> Drawing:
         "y": listed(columns.y, 6),
         "z": [listed(row) for row in z],
         "text": [
-            [f"{value:.4g}, {count:,} trials" if count else "" for value, count in zip(*pair, strict=True)]
+            [
+                f"{words.number(value)}, {count:,} trials" if count else ""
+                for value, count in zip(*pair, strict=True)
+            ]
             for pair in zip(columns.median.tolist(), columns.count.tolist(), strict=True)
         ],
         "colorscale": [list(pair) for pair in theme.scale],
@@ -130,7 +134,7 @@ def draw(columns: Contour, theme: Theme) -> Drawing:
             "thickness": 10,
             "outlinewidth": 0,
             "tickvals": listed(ticks, 6),
-            "ticktext": [f"{value:.3g}" for value in said],
+            "ticktext": [words.number(float(value), digits=3) for value in said],
         },
     }
     marker = {"symbol": "star", "size": 9, "color": theme.text, "line": {"width": 1, "color": theme.paper}}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.columns import Ints, Texts
 from tuner.core.endings import COUNTS, CUT_SHORT, DIVERGED, FAILED, stopped_by
 from tuner.core.frame import Frame
@@ -36,6 +37,7 @@ class Outcomes:
         scale: the parameter; None where there is none.
         groups: (G,) the groups' names, in order.
         by_group: (L, G) trials.
+        shapes: (L,) their hatching; see `patterns`.
     """
 
     labels: tuple[str, ...]
@@ -43,6 +45,7 @@ class Outcomes:
     scale: Scale | None
     groups: tuple[str, ...]
     by_group: Ints
+    shapes: tuple[str, ...]
 
 
 def outcomes(frame: Frame) -> Texts:
@@ -71,7 +74,8 @@ def data(frame: Frame, parameter: str = "") -> Outcomes:
         groups, group = _names(scale), scale.cells(places[fine], _BINS)
         by_group = np.zeros((len(labels), len(groups)), dtype=np.int64)
         np.add.at(by_group, (code[fine], group), 1)
-    return Outcomes(tuple(labels[order].tolist()), count[order].astype(np.int64), scale, groups, by_group)
+    told = tuple(labels[order].tolist())
+    return Outcomes(told, count[order].astype(np.int64), scale, groups, by_group, patterns(frame, told))
 
 
 def _names(scale: Scale) -> tuple[str, ...]:
@@ -79,19 +83,19 @@ def _names(scale: Scale) -> tuple[str, ...]:
     if scale.labels:
         return scale.labels
     shares = np.linspace(0, 1, scale.count) if scale.count else (np.arange(_BINS) + 0.5) / _BINS
-    return tuple(f"{value:.4g}" if scale.count else f"{value:.2g}" for value in scale.at(shares).tolist())
+    return tuple(words.setting(v, words.DIGITS if scale.count else 2) for v in scale.at(shares).tolist())
 
 
 def draw(columns: Outcomes, theme: Theme) -> Drawing:
     """Above all trials, below their shares over the parameter."""
     traces = []
-    hues, shapes = colours(columns.labels, theme), patterns(columns.labels)
+    hues = colours(columns.labels, theme)
     total = np.maximum(columns.by_group.sum(axis=0), 1)
     names = [safe(label, 30) for label in columns.labels]
     places = list(range(len(names)))
     for i, (name, count) in enumerate(zip(names, columns.count.tolist(), strict=True)):
         pattern = {
-            "shape": shapes[i],
+            "shape": columns.shapes[i],
             "fgcolor": theme.paper,
             "fillmode": "overlay",
             "size": 6,
@@ -154,14 +158,14 @@ def colours(labels: Sequence[str], theme: Theme) -> list[str]:
     return [getattr(theme, KINDS[ending(label)][1]) for label in labels]
 
 
-def patterns(labels: Sequence[str]) -> list[str]:
-    """The hatching of each outcome, another one for each of several of one colour."""
-    found, seen = [], Counter[str]()
-    for label in labels:
+def patterns(frame: Frame, labels: Sequence[str]) -> tuple[str, ...]:
+    """The hatching of outcomes, another one for each of several of one colour; the same in every figure."""
+    shapes, seen = {}, Counter[str]()
+    for label in np.unique(outcomes(frame).astype(str)).tolist():
         kind = ending(label)
-        found.append(PATTERNS.get(label) or _OF_RULES[seen[kind] % len(_OF_RULES)])
+        shapes[label] = PATTERNS.get(label) or _OF_RULES[seen[kind] % len(_OF_RULES)]
         seen[kind] += 1
-    return found
+    return tuple(shapes[label] for label in labels)
 
 
 def options(frame: Frame) -> Sequence[Option]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, parameter_option
@@ -136,8 +137,8 @@ def draw(columns: Parallel, theme: Theme) -> Drawing:
     labels = []
     for i, scale in enumerate(columns.scales):
         labels += _labels(scale, i, theme, max(_SHORTEST, _LETTERS // (axes - 1)))
-    low, high = columns.values
-    labels += [_label(axes - 1, 0, f"{low:.3g}", theme), _label(axes - 1, 1, f"{high:.3g}", theme)]
+    ends = [words.number(value, digits=3) for value in columns.values]
+    labels += [_label(axes - 1, height, text, theme) for height, text in enumerate(ends)]
     note = not_drawn(len(columns.number), columns.total, columns.missing)
     upright = {"type": "line", "y0": 0, "y1": 1, "line": {"color": theme.muted, "width": 1}, "layer": "below"}
     names = [safe(name, 18) for name in (*(scale.name for scale in columns.scales), columns.metric)]
@@ -180,7 +181,8 @@ def _lines(
 def _labels(scale: Scale, axis: int, theme: Theme, room: int) -> list[dict[str, Any]]:
     """The ends of a range, or its choices in so many letters; what is cut is whole where one points at it."""
     if not scale.labels:
-        return [_label(axis, 0, f"{scale.low:.3g}", theme), _label(axis, 1, f"{scale.high:.3g}", theme)]
+        ends = [words.setting(float(value), 3) for value in (scale.low, scale.high)]
+        return [_label(axis, height, text, theme) for height, text in enumerate(ends)]
     heights = scale.shares(np.arange(len(scale.labels), dtype=float)).tolist()
     return [
         _label(axis, height, shortened(text, room), theme)

@@ -30,6 +30,7 @@ class RungCounts:
         ended: (L, R) trials.
         total: at how many different epochs trials were stopped or paused.
         missing: what is said of trials that ended before the first rung.
+        shapes: (L,) the hatching of these outcomes.
     """
 
     epoch: Ints
@@ -39,6 +40,7 @@ class RungCounts:
     ended: Ints
     total: int
     missing: str
+    shapes: tuple[str, ...]
 
 
 def data(frame: Frame) -> RungCounts:
@@ -65,14 +67,16 @@ def data(frame: Frame) -> RungCounts:
     ended = np.zeros((len(labels), len(rungs)), dtype=np.int64)
     np.add.at(ended, (code, at[here]), 1)
     order = np.argsort(-total, kind="stable")
+    told = tuple(labels[order].tolist())
     return RungCounts(
         epoch=rungs,
         reached=reached.astype(np.int64),
         went_on=went_on.astype(np.int64),
-        labels=tuple(labels[order].tolist()),
+        labels=told,
         ended=ended[order],
         total=len(epochs),
         missing=left_out(frame, trials.epochs < rungs[0], "before the first of these epochs"),
+        shapes=patterns(frame, told),
     )
 
 
@@ -80,8 +84,7 @@ def draw(columns: RungCounts, theme: Theme) -> Drawing:
     """A bar per rung, as high as trials reached it, divided by how they went on."""
     places = list(range(len(columns.epoch)))
     parts = [(WENT_ON, columns.went_on, theme.green, "")]
-    hues, shapes = colours(columns.labels, theme), patterns(columns.labels)
-    parts += zip(columns.labels, columns.ended, hues, shapes, strict=True)
+    parts += zip(columns.labels, columns.ended, colours(columns.labels, theme), columns.shapes, strict=True)
     traces = []
     for label, count, hue, shape in parts:
         pattern = {"shape": shape, "fgcolor": theme.paper, "fillmode": "overlay", "size": 6}

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
 from tuner.core.space import Choice, Int
@@ -104,7 +105,7 @@ class Scale:
         if self.count > 1:
             last = self.count - 1
             places = self.low + np.rint(self.shares(places) * last) * (self.high - self.low) / last
-        return [f"{place:.4g}" for place in places.tolist()]
+        return [words.setting(place) for place in places.tolist()]
 
     def axis(self, theme: Theme, title: int = TITLE, most: int = TICKS, **more: Any) -> dict[str, Any]:
         """The axis as Plotly has it; its name has at most so many letters, and it about so many numbers."""

@@ -221,8 +221,9 @@ FIGURE = Figure(
     title="Timeline",
     help=(
         "Each bar is a trial from its start to its end, pauses included; point at its tip to see why it "
-        "ended. Below is how many trained at once, paused ones left out; when they paused is estimated from "
-        "their epochs' seconds. Dips are time in which the machine waited."
+        "ended. Below is how many trained at once. Where the pruner pauses trials, paused ones are "
+        "left out; when they paused is estimated from their epochs' seconds. Dips are time in which the "
+        "machine waited."
     ),
     data=data,
     draw=draw,

@@ -1,7 +1,8 @@
 """Training spans: when each trial trained, as well as its epochs' seconds tell; what is left, it waited.
 
-When a trial was paused is not stored. It is taken to have trained from its start on and up to its end, and
-to have waited equally long at each epoch at which the pruner judges. Epochs' seconds are a trial's share of
+When a trial was paused is not stored. Where the pruner pauses trials, one is taken to have trained from its
+start on and up to its end, and to have waited equally long at each epoch at which the pruner judges; where
+it only stops them, none waited. Epochs' seconds are a trial's share of
 the time, so that trials that train side by side take longer than their seconds.
 """
 
@@ -27,6 +28,8 @@ def spans(frame: Frame, order: Ints, start: Floats, end: Floats) -> tuple[Floats
         (S,) where each span begins, and (S,) where it ends. A trial that never waited has one.
     """
     trials = frame.trials
+    if not (frame.pauses or trials.is_(TrialState.PAUSED).any()):
+        return start, end
     is_left = trials.is_(TrialState.PAUSED) | (trials.is_(TrialState.STOPPED) & (trials.rule == "pruner"))
     rungs = np.unique(trials.epochs[is_left & (trials.epochs > 0)])
     parts = [_parts(frame, int(row), rungs) for row in order.tolist()]

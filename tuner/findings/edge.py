@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.space import Choice, Float, Int
 from tuner.findings.evidence import LEADERS, Evidence, values_of
 from tuner.findings.finding import Finding, Severity
@@ -59,10 +60,11 @@ def find(evidence: Evidence) -> Finding | None:
     also = f"; likewise {', '.join(f'{o.name} ({o.end} end)' for o in others)}" if others else ""
     row = int(evidence.ranking[0])
     found = float(evidence.frame.params[first.name][row])
+    at, bound = words.settings([found, first.bound])
     way = "upper" if first.end == "high" else "lower"
     return Finding(
         "edge",
-        f"The best {first.name}, {found:.4g}, sits at the {way} end of its range, {first.bound:g}, and so do "
+        f"The best {first.name}, {at}, sits at the {way} end of its range, {bound}, and so do "
         f"{first.inside} of the best {first.of} trials; better ones may lie beyond{also}.",
         {
             "parameter": first.name,
@@ -73,7 +75,7 @@ def find(evidence: Evidence) -> Finding | None:
             "of_best": first.of,
             "wider": first.wider,
         },
-        f"Widen the range: [space.{first.name}] {first.end} = {first.wider:.3g}.",
+        f"Widen the range: [space.{first.name}] {first.end} = {words.setting(first.wider, 3)}.",
         Severity.ADVICE,
     )
 

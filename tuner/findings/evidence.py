@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.baseline import Baseline, Contest
 from tuner.core.columns import Bools, Floats, Ints
 from tuner.core.frame import Frame
@@ -171,7 +172,7 @@ class Evidence:
 
     def told(self, loss: float) -> str:
         """A value of `loss`, as the metric has it, to four digits."""
-        return f"{loss if self.frame.objective.minimize else -loss:.4g}"
+        return words.number(loss if self.frame.objective.minimize else -loss)
 
     def shares(self, name: str) -> Floats:
         """(N,) a number's place in its range, 0 to 1, on the parameter's own scale.

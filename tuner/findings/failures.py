@@ -135,4 +135,4 @@ def _advice(region: _Region) -> str:
 
 
 def _told(bound: float | str) -> str:
-    return bound if isinstance(bound, str) else f"{bound:.2g}"
+    return bound if isinstance(bound, str) else words.setting(float(bound), 2)

@@ -61,7 +61,8 @@ def find(evidence: Evidence) -> Finding | None:
     cut = f"; {short} of them {'was' if short == 1 else 'were'} cut short" if short else ""
     return Finding(
         "few_good",
-        f"{near} close to the best of {seen}{kept}: it gained {gain:.3g} in {evidence.metric} {whose}, "
+        f"{near} close to the best of {seen}{kept}: it gained {words.number(gain, digits=3)} in "
+        f"{evidence.metric} {whose}, "
         f"{'the others' if good == 1 else 'the rest'} less than {words.percent(GOOD)} of that{cut}.",
         {"good": good, "trials": trials, "standing": int(evidence.standing.sum()), "gain": gain},
         f"Run more trials to explore the good part of the space: [budget] trials = {2 * len(evidence)}.",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.columns import Bools, Floats
 from tuner.core.space import Choice
 from tuner.findings.evidence import Evidence
@@ -120,5 +121,5 @@ def _splits(evidence: Evidence, name: str) -> Iterator[_Split]:
     active = np.isfinite(shares)
     if (evidence.standing & active).any():
         middle = float(np.median(shares[evidence.standing & active]))
-        told = f"{evidence.at(name, middle):.3g}"
+        told = words.setting(float(evidence.at(name, middle)), 3)
         yield _Split(name, f"{name} up to {told}", f"{name} above {told}", shares <= middle, active)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from tuner.core import words
 from tuner.findings.evidence import Evidence, noise_of, smooth
 from tuner.findings.finding import Finding, Severity
 
@@ -50,11 +51,13 @@ def of_search(evidence: Evidence) -> Finding | None:
     # The mean of three epochs jumps less than one of them.
     if not apart < CLEAR * noise / math.sqrt(3):
         return None
+    about, jump = (words.number(value, digits=2) for value in (apart, noise))
     return Finding(
         "no_gain",
         f"The best trial, {evidence.metric} {found}, is not clearly better than the default configuration, "
-        f"{first}: averaged over three epochs they differ by {apart:.2g}, and this difference jumps by about "
-        f"{noise:.2g} from epoch to epoch.",
+        f"{first}: averaged over three epochs they differ by "
+        f"{about}, and this difference jumps by about {jump} "
+        "from epoch to epoch.",
         {"gain": gain, "level_gain": apart, "jumps": noise, "trials": trials},
         "Treat it as a tie until both are trained again with several seeds; the default is the safe choice.",
         Severity.WARNING,

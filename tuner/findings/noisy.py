@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from tuner.core import words
 from tuner.core.columns import Ints
 from tuner.findings.evidence import LEADERS, Evidence
 from tuner.findings.finding import Finding, Severity
@@ -33,10 +34,12 @@ def _lucky(evidence: Evidence, rows: Ints, apart: float) -> Finding | None:
     spread = evidence.spread or 0.0
     if apart >= 2 * spread:
         return None
+    much, within = (words.number(value, digits=2) for value in (spread, apart))
     return Finding(
         "noisy",
-        f"Trained again with another seed, {evidence.metric} comes out about {spread:.2g} higher or lower, "
-        f"and the best {len(rows)} trials lie within {apart:.2g}: which of them is best is partly luck.",
+        f"Trained again with another seed, {evidence.metric} comes out about {much} "
+        f"higher or lower, and the best {len(rows)} trials lie within {within}: which of "
+        "them is best is partly luck.",
         {"spread": spread, "apart": apart, "trials": len(rows)},
         "To judge every trial by several seeds: [trainer] repeats = 3.",
         Severity.NOTE,
@@ -52,10 +55,12 @@ def _jumping(evidence: Evidence, rows: Ints, apart: float) -> Finding | None:
     whole = float(loss[0] - loss.min()) if len(loss) else 0.0
     if apart >= 2 * noise or noise <= LARGE * whole or noise <= 0:
         return None
+    much, within = (words.number(value, digits=2) for value in (noise, apart))
     return Finding(
         "noisy",
-        f"Late in training {evidence.metric} jumps by about {noise:.2g} from epoch to epoch, and the best "
-        f"{len(rows)} trials lie within {apart:.2g}: which of them is best is partly luck.",
+        f"Late in training {evidence.metric} jumps by about {much} from epoch to "
+        f"epoch, and the best {len(rows)} trials lie within {within}: which of them is "
+        "best is partly luck.",
         {"jumps": noise, "apart": apart, "trials": len(rows)},
         "Train the best few again with other seeds before choosing: tune confirm. A larger validation split, "
         "larger batches or a learning rate that falls towards the end calm the curve.",

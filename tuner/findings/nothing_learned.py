@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from tuner.core import words
 from tuner.findings.evidence import Evidence
 from tuner.findings.finding import Finding, Severity
 
@@ -41,12 +42,14 @@ def find(evidence: Evidence) -> Finding | None:
         best, before = min(losses), base.val_loss
         if best < before * (1 - max(LITTLE, LUCK / math.sqrt(max(base.rows, 1)))):
             return None
-        told = f"the best validation loss is {best:.4g}, and always predicting {base.says} has {before:.4g}"
+        mine, its = words.numbers(best, before)
+        told = f"the best validation loss is {mine}, and always predicting {base.says} has {its}"
     else:
         best, before = evidence.best_score, base.val_score
         if not base.reaches(best):
             return None
-        told = f"the best {base.score} is {best:.4g}, and always predicting {base.says} has {before:.4g}"
+        mine, its = words.numbers(best, before)
+        told = f"the best {base.score} is {mine}, and always predicting {base.says} has {its}"
     return Finding(
         "nothing_learned",
         f"Nothing was learned: {told}.",
@@ -64,10 +67,11 @@ def _flat(evidence: Evidence) -> Finding | None:
     if any(np.ptp(loss) > LITTLE * abs(loss[0]) for loss in losses):
         return None
     first, last = float(losses[0][0]), float(losses[0][-1])
+    began, ended = words.numbers(first, last)
     return Finding(
         "nothing_learned",
         f"Nothing was learned: in the best {len(losses)} trials the loss ends where it started; in the best "
-        f"one it went from {first:.4g} to {last:.4g}.",
+        f"one it went from {began} to {ended}.",
         {"first": first, "last": last, "trials": len(losses)},
         ADVICE,
         Severity.WARNING,

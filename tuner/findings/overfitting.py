@@ -76,7 +76,8 @@ def find(evidence: Evidence) -> Finding | None:
     return Finding(
         "overfitting",
         f"{sentence}; the setting that goes most with a smaller gap is {side} "
-        f"(typical gap {effect.with_it:.3g}, otherwise {effect.without:.3g}).",
+        f"(typical gap {words.number(effect.with_it, digits=3)}, otherwise "
+        f"{words.number(effect.without, digits=3)}).",
         numbers,
         f"Search {side}, or stop earlier: [stop] overfit.",
         Severity.ADVICE,

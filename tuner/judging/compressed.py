@@ -78,10 +78,11 @@ class Compressed:
             words.number(value, digits=3)
             for value in (self.size_bytes / 1e3, self.size_before / 1e3, self.latency_ms, self.latency_before)
         )
-        smaller = f"{_times(self.size_before, self.size_bytes, 'smaller', 'larger')} ({size} kB, not {had})"
-        if size == had:
-            smaller = f"as large ({size} kB)"
-        quicker = _times(self.latency_before, self.latency_ms, "quicker", "slower")
+        smaller = _times(self.size_before, self.size_bytes, "smaller", "larger")
+        smaller = (
+            f"as large ({size} kB)" if smaller is None or size == had else f"{smaller} ({size} kB, not {had})"
+        )
+        quicker = _times(self.latency_before, self.latency_ms, "quicker", "slower") or "as quick"
         if self.is_latency_tied:
             quicker, before = "as quick", f"{before}, which noise covers"
         yield (
@@ -110,6 +111,8 @@ def _told(measure: str, value: float) -> str:
     return f"{told.removesuffix(' %')} points" if told.endswith("%") else told
 
 
-def _times(before: float, after: float, less: str, more: str) -> str:
+def _times(before: float, after: float, less: str, more: str) -> str | None:
+    """``2 times smaller``; None where rounding leaves nothing of it."""
     ratio = before / after if after else 1.0
-    return f"{words.number(max(ratio, 1 / ratio), digits=3)} times {less if ratio >= 1 else more}"
+    told = words.number(max(ratio, 1 / ratio), digits=3)
+    return None if told == "1" else f"{told} times {less if ratio >= 1 else more}"

@@ -98,4 +98,5 @@ def _frame(database: Database, summary: StudySummary, records: list[TrialRecord]
         Frame.of(records, readings, spec.search_space(), objectives, summary.name),
         score=Baseline.score_of(spec.trainer.score_name, summary.facts),
         task=str(summary.facts.get("task", "")),
+        pauses=spec.search.pauses,
     )

@@ -98,13 +98,20 @@ class StudySummary:
 
     @property
     def goes_on(self) -> str:
-        """The command that has it train further trials; its budget of trials or of seconds may be used up."""
+        """The command that has it train further trials, and what has to be raised first."""
         budget = self.parsed.budget
         if budget.trials is not None and self.started >= budget.trials:
             return f"{self.resume_command} --trials N, N above {self.started}"
         if budget.seconds is not None and self.seconds >= budget.seconds:
             return f"{self.resume_command} --seconds S, S above {self.seconds:.0f}"
-        return self.resume_command
+        limits = [key for key in ("epochs", "patience", "target") if getattr(budget, key) is not None]
+        if self.state is not StudyState.FINISHED or not limits:
+            return self.resume_command
+        # None of these has an option: the study's file says them.
+        has_file = self.facts.get(ORIGIN) is not None
+        command = f"tune resume {'' if has_file else 'study.toml --name '}{quote(self.name)} --allow-changes"
+        way = "further away" if limits == ["target"] else "raised" if "target" not in limits else "changed"
+        return f"{command}, once [budget] {words.listed(limits, 'or')} is {way} in its file"
 
     @property
     def confirm_command(self) -> str | None:

@@ -198,8 +198,8 @@ class LiveStudy:
                 self._changed[number] = self._count
         score = Baseline.score_of(spec.trainer.score_name, summary.facts)
         task = str(summary.facts.get("task", ""))
-        if (frame.score, frame.task) != (score, task):
-            frame = replace(frame, score=score, task=task)
+        if (frame.score, frame.task, frame.pauses) != (score, task, spec.search.pauses):
+            frame = replace(frame, score=score, task=task, pauses=spec.search.pauses)
         numbers = frame.trials.number.tolist()
         changed = np.array([self._changed[number] for number in numbers], np.int64)
         study = self._cursor.study if self._cursor is not None else ()

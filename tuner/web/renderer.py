@@ -154,7 +154,7 @@ class PageRenderer:
     def _study(self, route: Route, page: Page) -> StudyPageState:
         snapshot = self.live.snapshot(route.study or "")
         is_soon = len(snapshot.frame) <= SETTLED_TRIALS and not snapshot.frame.importances
-        if is_soon and any(one.figure.name == "importances" for one in page.cards):
+        if is_soon and any(one.figure.name in ("importances", "compare_importances") for one in page.cards):
             self.live.settle(snapshot.summary.name, SETTLED_S)
             snapshot = self.live.snapshot(snapshot.summary.name)
         frame = snapshot.frame
