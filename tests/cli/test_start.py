@@ -115,8 +115,10 @@ def test_a_study_that_its_epochs_ended_says_what_to_raise(tune: Tune, folder: Pa
     whole = file.read_text("utf-8")
     file.write_text(whole.replace("trials = 6", "trials = 6\nepochs = 3\npatience = 50"), "utf-8")
     ended = tune("start", "study.toml")
-    more = "tune resume study --allow-changes, once [budget] epochs or patience is raised in its file"
-    assert more in ended.out, ended.err
+    more = (
+        "tune resume study --allow-changes search on, once [budget] epochs or patience is raised in its file"
+    )
+    assert more in " ".join(ended.out.split()), ended.err
     before = len(tune("show", "study", "--json").json["trials"])
     file.write_text(whole, "utf-8")
     assert tune("resume", "study", "--allow-changes", "--quiet").code == 0

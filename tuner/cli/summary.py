@@ -175,4 +175,5 @@ def _next(study: Study, verdict: Verdict) -> Iterator[tuple[str, str]]:
     trials = summary.parsed.budget.trials
     is_over = summary.state is StudyState.FINISHED and trials is not None and summary.started >= trials
     more = f"{summary.resume_command} --trials {2 * summary.started}" if is_over else summary.goes_on
-    yield more, "search on"
+    command, comma, limit = more.partition(", ")
+    yield command, f"search on{comma}{limit}"
