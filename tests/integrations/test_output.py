@@ -40,7 +40,8 @@ def test_bars_and_prints_are_in_the_trials_log_and_not_on_the_screen(
     Path("loop.py").write_text(text.replace(quiet, loud))
     generator = np.random.default_rng(0)
     y = np.arange(80) % 2
-    data = None if package == "transformers" else ((generator.normal(size=(80, 64)) + y[:, None]), y)
+    columns = 784 if package == "keras" else 64
+    data = None if package == "transformers" else ((generator.normal(size=(80, columns)) + y[:, None]), y)
     function = "fit" if package == "keras" else "train"
     study = tuner.start(
         name="loud",
