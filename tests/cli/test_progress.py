@@ -154,7 +154,7 @@ def test_the_time_left_is_told_with_how_sure_it_is() -> None:
     display = display_of(status(finished=0, seconds=0.0), uneven)
     assert re.search(r"27/60 trials  0:30  about [5-9]\d s to 2 min left", drawn(display, 120))
     lines = Pace(17)
-    assert "about 58 s to 2 min left" in progress.state_in_words(uneven, lines, "val_loss")
+    assert "about 53 s to 2 min left" in progress.state_in_words(uneven, lines, "val_loss")
 
 
 def test_each_curve_of_a_running_trial_has_a_scale_of_its_own_and_the_heading_says_so() -> None:
