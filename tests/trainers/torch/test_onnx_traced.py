@@ -109,7 +109,7 @@ def test_graph_of_what_cannot_be_compared_is_not_kept(exports: list[int]) -> Non
         (torch.relu, torch.relu, True),
         (nn.ReLU, nn.ReLU, True),
     ],
-    ids=str,
+    ids=lambda each: getattr(each, "__name__", str(each)),  # the same in all processes that share the tests
 )
 def test_what_layers_hold_is_compared_by_value(one: Any, other: Any, is_same: bool) -> None:
     held = []
