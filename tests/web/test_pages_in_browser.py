@@ -92,12 +92,12 @@ def test_options_change_the_figure_and_stay_in_the_address(page: Page, base: str
     drawn(page)
     title = page.locator("#card-convergence .xtitle")
     expect(title).to_have_text("trial")
-    page.locator("#card-convergence select").select_option("epochs")
+    page.locator("#card-convergence [data-option='convergence.axis']").select_option("epochs")
     expect(title).to_contain_text("epochs")
     expect(page).to_have_url(re.compile(r"convergence\.axis=epochs"))
     page.reload()
     expect(title).to_contain_text("epochs")
-    expect(page.locator("#card-convergence select")).to_have_value("epochs")
+    expect(page.locator("#card-convergence [data-option='convergence.axis']")).to_have_value("epochs")
 
 
 def test_selection_in_the_table_shows_in_the_figures_of_other_pages(page: Page, base: str) -> None:
